@@ -1,0 +1,2 @@
+// Package caddymodule is the only package of MCP Edge that knows Caddy.
+package caddymodule

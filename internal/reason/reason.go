@@ -1,0 +1,77 @@
+// Package reason is the closed vocabulary of refusals.
+//
+// Owns: the layers and codes by which every denial is named, the same in
+// answers, audit events and metrics.
+// Does not own: the decisions themselves, nor HTTP status codes.
+package reason
+
+import "strings"
+
+// Reason names why something was refused, as "layer/code". The empty Reason
+// means that nothing was refused.
+type Reason string
+
+// The layers, outermost first.
+const (
+	LayerClient   = "client"
+	LayerDomain   = "domain"
+	LayerUser     = "user"
+	LayerGrant    = "grant"
+	LayerResource = "resource"
+	LayerScope    = "scope"
+	LayerRole     = "role"
+	LayerLimit    = "limit"
+	LayerBackend  = "backend"
+)
+
+// The reasons. A new one is added here and nowhere else.
+const (
+	None Reason = ""
+
+	ClientUnknown         Reason = "client/unknown"
+	ClientNotAllowed      Reason = "client/not_allowed"
+	ClientNoProfile       Reason = "client/no_profile"
+	ClientBadSecret       Reason = "client/bad_secret"
+	ClientBadRedirect     Reason = "client/bad_redirect_uri"
+	ClientBadMetadata     Reason = "client/bad_metadata"
+	ClientBadRequest      Reason = "client/bad_request"
+	DomainUnknown         Reason = "domain/unknown"
+	DomainOff             Reason = "domain/off"
+	UserNotAllowed        Reason = "user/not_allowed"
+	UserNotActive         Reason = "user/not_active"
+	UserUnknown           Reason = "user/unknown"
+	UserEmailUnverified   Reason = "user/email_unverified"
+	UserEmailWrongDomain  Reason = "user/email_wrong_domain"
+	UserSignInFailed      Reason = "user/sign_in_failed"
+	UserDenied            Reason = "user/denied"
+	GrantUnknown          Reason = "grant/unknown"
+	GrantExpired          Reason = "grant/expired"
+	GrantRevoked          Reason = "grant/revoked"
+	GrantReused           Reason = "grant/reused"
+	GrantWrongClient      Reason = "grant/wrong_client"
+	GrantWrongVerifier    Reason = "grant/wrong_verifier"
+	GrantStoreRolledBack  Reason = "grant/store_rolled_back"
+	ResourceUnknown       Reason = "resource/unknown"
+	ResourceWrong         Reason = "resource/wrong"
+	ScopeInvalid          Reason = "scope/invalid"
+	ScopeMissing          Reason = "scope/missing"
+	RoleNoPermission      Reason = "role/no_permission"
+	BackendUnavailable    Reason = "backend/unavailable"
+	BackendRefusedGateway Reason = "backend/refused_gateway"
+	BackendRefused        Reason = "backend/refused"
+	BackendTimeout        Reason = "backend/timeout"
+	BackendBadAnswer      Reason = "backend/bad_answer"
+	StoreUnavailable      Reason = "grant/store_unavailable"
+)
+
+// Layer returns the part before the slash.
+func (r Reason) Layer() string {
+	layer, _, _ := strings.Cut(string(r), "/")
+	return layer
+}
+
+// Code returns the part after the slash.
+func (r Reason) Code() string {
+	_, code, _ := strings.Cut(string(r), "/")
+	return code
+}

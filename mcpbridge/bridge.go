@@ -1,0 +1,110 @@
+// Package mcpbridge declares what the MCP side needs from the rest: who calls,
+// what they may do, where it is written down, and with which key requests are
+// signed. It has no behaviour of its own.
+//
+// Owns: the small types by which a call's principal, decision and audit meet.
+// Does not own: tokens, policy, storage (package authz) and Caddy (package
+// caddymodule); caddymodule connects the two sides.
+// Trust: implementations of Gate have authenticated the token before they
+// return a Principal.
+package mcpbridge
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/teamlumos/mcp-edge/internal/reason"
+)
+
+// Errors of Gate.Authenticate.
+var (
+	// ErrInvalidToken says that the token is unknown, expired, revoked or of
+	// another resource: 401 invalid_token (RFC 6750 §3.1).
+	ErrInvalidToken = errors.New("invalid access token")
+	// ErrUnavailable says that it could not be decided: 503, never a denial.
+	ErrUnavailable = errors.New("authorization unavailable")
+)
+
+// Principal is the person on whose behalf a call runs, and the assistant that
+// makes it. It is shared between concurrent calls and must not be changed.
+type Principal struct {
+	UserID     string // the person's id at the backend, or "" while unknown
+	Email      string
+	DomainID   string // the e-mail domain that the person signed in for
+	ClientID   string
+	ClientName string
+	GrantID    string
+	Resource   string
+	Scopes     []string // consented, of this token
+	// Permissions are the effective ones: reachable by Scopes and held by the
+	// person's roles now, sorted.
+	Permissions []string
+}
+
+// Need is what a tool requires.
+type Need struct {
+	Scope      string
+	Permission string
+	Write      bool
+}
+
+// Outcome is the result of a decision.
+type Outcome int
+
+// Outcomes. The zero value denies.
+const (
+	Deny   Outcome = iota // answer a tool error; a wider consent would not help
+	StepUp                // answer 403 insufficient_scope with Decision.Scopes
+	Allow
+)
+
+// Decision is the answer of Gate.Authorize.
+type Decision struct {
+	Outcome Outcome
+	// Scopes is granted ∪ needed, for the challenge of a StepUp.
+	Scopes []string
+	Reason reason.Reason
+}
+
+// Gate authenticates tokens and decides about calls.
+type Gate interface {
+	// Authenticate returns the principal of a bearer token for this gate's
+	// resource, or an error that is ErrInvalidToken or ErrUnavailable.
+	Authenticate(ctx context.Context, token string) (*Principal, error)
+	// Authorize decides whether p may make a call that needs n, now.
+	Authorize(ctx context.Context, p *Principal, n Need) Decision
+}
+
+// Event names of the MCP side.
+const (
+	EventToolsListed         = "tools_listed"
+	EventToolInvoked         = "tool_invoked"
+	EventWriteOutcome        = "write_outcome"
+	EventAuthorizationFailed = "authorization_failed"
+)
+
+// Event is one entry for the audit trail.
+type Event struct {
+	Name             string
+	Principal        *Principal // nil when nobody was authenticated
+	Tool             string
+	RequestID        string
+	Scope            string // that the call needed
+	Permission       string
+	TargetResourceID string
+	WriteOutcome     string
+	Intent           string // telemetry.intent
+	Reason           reason.Reason
+	ErrorCode        string
+	ClientIP         string
+	Duration         time.Duration
+	// Durable asks that the event is on disk before Record returns.
+	Durable bool
+}
+
+// Auditor writes the audit trail.
+type Auditor interface {
+	// Record stores e; an error means that it is not stored.
+	Record(ctx context.Context, e Event) error
+}
