@@ -1,0 +1,262 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/teamlumos/mcp-edge/internal/reason"
+)
+
+// Scope is one OAuth scope of a resource.
+type Scope struct {
+	// Name as in RFC 6749 §3.3, for example "appstore:read".
+	Name string
+	// Title tells a person what it allows, on the consent page.
+	Title string
+	// Permissions are those that the scope can reach.
+	Permissions []string
+}
+
+// Resource is one protected resource (RFC 9728): an MCP endpoint.
+type Resource struct {
+	// URL is the resource identifier (RFC 8707), byte for byte as published.
+	URL string
+	// Name is shown to people.
+	Name string
+	// Scopes are all that exist for it, in the order shown to people.
+	Scopes []Scope
+	// InitialScopes are what the challenge of a 401 asks for, and what a request
+	// without a known scope gets: the least that is useful. More is asked for
+	// when a call needs it.
+	InitialScopes []string
+	// Permissions are all that its tools name.
+	Permissions []string
+}
+
+// Role gives permissions to people of a domain.
+type Role struct {
+	Name string
+	// Everyone gives the role to every admitted person of the domain.
+	Everyone bool
+	// Groups give it to people whom the identity provider puts into any of them.
+	Groups []string
+	// Allow lists permissions; "*" stands for all.
+	Allow []string
+}
+
+// Domain is a customer: people with e-mail addresses of that domain.
+type Domain struct {
+	// Name is the e-mail domain in lower case.
+	Name string
+	// Enabled is false unless an admin turned it on.
+	Enabled bool
+	// Clients is the allowlist of host profile ids; empty admits none.
+	Clients []string
+	// Everyone admits each person whom the identity provider signs in; otherwise
+	// only those in one of Groups. With neither, nobody is admitted.
+	Everyone bool
+	Groups   []string
+	Roles    []Role
+}
+
+// Config is the policy part of a configuration.
+type Config struct {
+	Domains   []Domain
+	Resources []Resource
+}
+
+// Policy is a compiled Config.
+type Policy struct {
+	revision  uint64
+	domains   map[string]Domain
+	resources map[string]Resource
+	order     []Resource
+}
+
+// Subject is who is judged.
+type Subject struct {
+	Domain  string
+	Groups  []string
+	Profile string // host profile id of the client
+}
+
+var revisions atomic.Uint64
+
+// New compiles cfg. It refuses names given twice and domains that are not in
+// lower case, since two spellings of one customer would be two customers.
+func New(cfg Config) (*Policy, error) {
+	p := &Policy{
+		revision:  revisions.Add(1),
+		domains:   make(map[string]Domain, len(cfg.Domains)),
+		resources: make(map[string]Resource, len(cfg.Resources)),
+	}
+	for _, d := range cfg.Domains {
+		if d.Name == "" || d.Name != strings.ToLower(d.Name) {
+			return nil, fmt.Errorf("domain %q: want a domain name in lower case", d.Name)
+		}
+		if _, twice := p.domains[d.Name]; twice {
+			return nil, fmt.Errorf("domain %q is given twice", d.Name)
+		}
+		p.domains[d.Name] = d
+	}
+	for _, r := range cfg.Resources {
+		if err := p.addResource(r); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func (p *Policy) addResource(r Resource) error {
+	if r.URL == "" {
+		return errors.New("a resource needs a URL")
+	}
+	if _, twice := p.resources[r.URL]; twice {
+		return fmt.Errorf("resource %q is given twice", r.URL)
+	}
+	for _, name := range r.InitialScopes {
+		if !slices.ContainsFunc(r.Scopes, func(s Scope) bool { return s.Name == name }) {
+			return fmt.Errorf("resource %q: initial scope %q is none of its scopes", r.URL, name)
+		}
+	}
+	p.resources[r.URL] = r
+	p.order = append(p.order, r)
+	return nil
+}
+
+// Revision is different for every compiled policy of this process; caches of
+// decisions carry it in their keys.
+func (p *Policy) Revision() uint64 { return p.revision }
+
+// Domain returns the domain with that name in lower case.
+func (p *Policy) Domain(name string) (Domain, bool) {
+	d, ok := p.domains[name]
+	return d, ok
+}
+
+// EnabledDomains lists the names of domains that are on, sorted.
+func (p *Policy) EnabledDomains() []string {
+	var names []string
+	for name, d := range p.domains {
+		if d.Enabled {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Resource returns the resource with that canonical URL.
+func (p *Policy) Resource(url string) (Resource, bool) {
+	r, ok := p.resources[url]
+	return r, ok
+}
+
+// Resources lists all resources in the order of the configuration.
+func (p *Policy) Resources() []Resource { return slices.Clone(p.order) }
+
+// ProfileAllowedAnywhere says whether any enabled domain admits the host
+// profile. Registration asks this before anyone has signed in.
+func (p *Policy) ProfileAllowedAnywhere(profile string) bool {
+	for _, d := range p.domains {
+		if d.Enabled && slices.Contains(d.Clients, profile) {
+			return true
+		}
+	}
+	return false
+}
+
+// Admit says whether s may use the gateway at all, and if not which layer
+// refuses: the domain, then the person, then the client.
+func (p *Policy) Admit(s Subject) reason.Reason {
+	d, ok := p.domains[s.Domain]
+	switch {
+	case !ok:
+		return reason.DomainUnknown
+	case !d.Enabled:
+		return reason.DomainOff
+	case !d.Everyone && !intersects(d.Groups, s.Groups):
+		return reason.UserNotAllowed
+	case !slices.Contains(d.Clients, s.Profile):
+		return reason.ClientNotAllowed
+	}
+	return reason.None
+}
+
+// RolePermissions lists what the roles of a person permit at a resource,
+// sorted.
+func (p *Policy) RolePermissions(domain string, groups []string, resource string) []string {
+	d, ok := p.domains[domain]
+	if !ok || !d.Enabled {
+		return nil
+	}
+	var held []string
+	for _, role := range d.Roles {
+		if !role.Everyone && !intersects(role.Groups, groups) {
+			continue
+		}
+		if slices.Contains(role.Allow, "*") {
+			held = append(held, p.resources[resource].Permissions...)
+			continue
+		}
+		held = append(held, role.Allow...)
+	}
+	slices.Sort(held)
+	return slices.Compact(held)
+}
+
+// ScopePermissions lists what the scopes can reach at a resource, sorted.
+func (p *Policy) ScopePermissions(resource string, scopes []string) []string {
+	var reach []string
+	for _, s := range p.resources[resource].Scopes {
+		if slices.Contains(scopes, s.Name) {
+			reach = append(reach, s.Permissions...)
+		}
+	}
+	slices.Sort(reach)
+	return slices.Compact(reach)
+}
+
+// Call is one call to be decided.
+type Call struct {
+	Subject
+	Resource string
+	Scopes   []string // consented, of the token
+	// Scope and Permission are what the operation needs.
+	Scope, Permission string
+}
+
+// Verdict is the decision about a Call.
+type Verdict struct {
+	Allowed bool
+	// StepUp says that a wider consent would help: the scope is missing and the
+	// role could use it.
+	StepUp bool
+	Reason reason.Reason
+}
+
+// Decide applies scopes ∩ permissions to one call. A missing role permission is
+// found before a missing scope: asking a person to consent to something that
+// their role does not allow would mislead them.
+func (p *Policy) Decide(c Call) Verdict {
+	if why := p.Admit(c.Subject); why != reason.None {
+		return Verdict{Reason: why}
+	}
+	if !slices.Contains(p.RolePermissions(c.Domain, c.Groups, c.Resource), c.Permission) {
+		return Verdict{Reason: reason.RoleNoPermission}
+	}
+	if !slices.Contains(p.ScopePermissions(c.Resource, []string{c.Scope}), c.Permission) {
+		return Verdict{Reason: reason.ScopeInvalid} // the scope could never reach it: a fault of the toolset
+	}
+	if !slices.Contains(c.Scopes, c.Scope) {
+		return Verdict{StepUp: true, Reason: reason.ScopeMissing}
+	}
+	return Verdict{Allowed: true}
+}
+
+func intersects(a, b []string) bool {
+	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
+}
