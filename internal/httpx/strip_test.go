@@ -1,0 +1,46 @@
+package httpx_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/teamlumos/mcp-edge/internal/httpx"
+)
+
+func TestStripIdentityDeletesWhatCouldSpeakForAPerson(t *testing.T) {
+	for _, name := range []string{
+		"X-Lumos-User", "x_lumos_user", "X.Lumos.User", "X-Forwarded-For", "X-Forwarded-Email", "Forwarded", "Remote-User", "Remote_User",
+		"REMOTE.USER", "Cf-Access-Jwt-Assertion", "X-Gateway-User", "x_gateway_user", "Signature-Input", "Content-Digest", "DPoP", "Txn-Token", "Any_Thing", "X-Request-ID",
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &http.Request{Header: http.Header{name: {"v"}}, Trailer: http.Header{name: {"v"}}}
+			httpx.StripIdentity(r)
+			if len(r.Header) != 0 || len(r.Trailer) != 0 {
+				t.Fatalf("left: header %v, trailer %v", r.Header, r.Trailer)
+			}
+		})
+	}
+}
+
+func TestStripIdentityKeepsWhatTheServersReadThemselves(t *testing.T) {
+	for _, name := range []string{"Authorization", "Cookie", "Content-Type", "Accept", "Origin", "Mcp-Protocol-Version", "Mcp-Method", "Mcp-Name", "Mcp-Session-Id", "Sec-Fetch-Site", "Traceparent"} {
+		t.Run(name, func(t *testing.T) {
+			r := &http.Request{Header: http.Header{name: {"v"}}}
+			httpx.StripIdentity(r)
+			if r.Header.Get(name) != "v" {
+				t.Fatal("was deleted")
+			}
+		})
+	}
+}
+
+func TestStripIdentityObeysConnectionButNeverDropsTheCredential(t *testing.T) {
+	r := &http.Request{Header: http.Header{"Connection": {"close, X-Hop, authorization"}, "X-Hop": {"v"}, "Authorization": {"Bearer x"}}}
+	httpx.StripIdentity(r)
+	if r.Header.Get("X-Hop") != "" {
+		t.Error("a hop-by-hop header was kept")
+	}
+	if r.Header.Get("Authorization") == "" {
+		t.Error("Connection must not be able to remove the credential")
+	}
+}
