@@ -117,6 +117,13 @@ func (p *Policy) addResource(r Resource) error {
 	if _, twice := p.resources[r.URL]; twice {
 		return fmt.Errorf("resource %q is given twice", r.URL)
 	}
+	for i, scope := range r.Scopes {
+		// Two scopes of one name would be consented to under one title and reach
+		// what both reach.
+		if scope.Name == "" || slices.ContainsFunc(r.Scopes[:i], func(s Scope) bool { return s.Name == scope.Name }) {
+			return fmt.Errorf("resource %q: scope %q has no name or is given twice", r.URL, scope.Name)
+		}
+	}
 	for _, name := range r.InitialScopes {
 		if !slices.ContainsFunc(r.Scopes, func(s Scope) bool { return s.Name == name }) {
 			return fmt.Errorf("resource %q: initial scope %q is none of its scopes", r.URL, name)
@@ -198,11 +205,13 @@ func (p *Policy) RolePermissions(domain string, groups []string, resource string
 		if !role.Everyone && !intersects(role.Groups, groups) {
 			continue
 		}
-		if slices.Contains(role.Allow, "*") {
-			held = append(held, p.resources[resource].Permissions...)
-			continue
+		for _, permission := range role.Allow {
+			if permission == "*" {
+				held = append(held, p.resources[resource].Permissions...)
+			} else {
+				held = append(held, permission)
+			}
 		}
-		held = append(held, role.Allow...)
 	}
 	slices.Sort(held)
 	return slices.Compact(held)

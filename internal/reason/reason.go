@@ -35,6 +35,8 @@ const (
 	ClientBadRedirect     Reason = "client/bad_redirect_uri"
 	ClientBadMetadata     Reason = "client/bad_metadata"
 	ClientBadRequest      Reason = "client/bad_request"
+	ClientBadOrigin       Reason = "client/bad_origin"
+	ClientNoToken         Reason = "client/no_token"
 	DomainUnknown         Reason = "domain/unknown"
 	DomainOff             Reason = "domain/off"
 	UserNotAllowed        Reason = "user/not_allowed"
@@ -61,6 +63,7 @@ const (
 	BackendRefused        Reason = "backend/refused"
 	BackendTimeout        Reason = "backend/timeout"
 	BackendBadAnswer      Reason = "backend/bad_answer"
+	BackendRateLimited    Reason = "backend/rate_limited"
 	StoreUnavailable      Reason = "grant/store_unavailable"
 )
 

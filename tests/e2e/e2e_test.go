@@ -119,7 +119,7 @@ func TestTypeScriptSDKsWalkTheWholeWay(t *testing.T) {
 
 func TestMCPRemoteWalksTheWholeWay(t *testing.T) {
 	root := filepath.Join(gateway.Root(), "Caddyfile")
-	short := gateway.Variant(t, root, "mcp_edge {\n", "mcp_edge {\n\t\ttokens {\n\t\t\taccess 5s\n\t\t}\n")
+	short := gateway.Variant(t, root, "access 1h", "access 5s")
 	g := gateway.Start(t, stack.Options{}, short)
 	w := node(t, g, []string{"MCP_REMOTE_CONFIG_DIR=" + t.TempDir(), "PORT=" + freePort(t)}, "remote.mjs")
 	if w.ProtocolVersion != "2025-11-25" || w.Apps != 2 {

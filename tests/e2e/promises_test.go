@@ -60,7 +60,7 @@ func TestTwoPeopleOverOneConnectionPoolAreNeverMixedUp(t *testing.T) {
 				if seen[mark] == nil {
 					seen[mark] = map[string]int{}
 				}
-				seen[mark][r.Email]++
+				seen[mark][r.PersonEmail]++
 				mu.Unlock()
 			}
 		}
@@ -133,7 +133,7 @@ func TestFiftyRefreshesOfOneTokenGetOneSuccessor(t *testing.T) {
 
 func TestAReplayAfterTheGraceKillsTheFamily(t *testing.T) {
 	root := gateway.Root() + "/Caddyfile"
-	g := gateway.Start(t, stack.Options{}, gateway.Variant(t, root, "mcp_edge {\n", "mcp_edge {\n\t\ttokens {\n\t\t\trotation_grace 1s\n\t\t}\n"))
+	g := gateway.Start(t, stack.Options{}, gateway.Variant(t, root, "rotation_grace 60s", "rotation_grace 1s"))
 	a := register(t, g)
 	first := connect(t, g, a, "member", "")
 	second := must[assistant.Answer](t)(a.Refresh(t.Context(), first.RefreshToken)).Tokens()

@@ -26,7 +26,7 @@ var kills = flag.Int("kills", 50, "how often the gateway is killed")
 func TestKillDuringRefreshesLosesAndForksNoGrant(t *testing.T) {
 	const assistants = 8
 	// Between a kill and the retry lies a restart; the grace must cover it.
-	g := gateway.Start(t, stack.Options{}, gateway.Variant(t, filepath.Join(gateway.Root(), "Caddyfile"), "mcp_edge {\n", "mcp_edge {\n\t\ttokens {\n\t\t\trotation_grace 10m\n\t\t}\n"))
+	g := gateway.Start(t, stack.Options{}, gateway.Variant(t, filepath.Join(gateway.Root(), "Caddyfile"), "rotation_grace 60s", "rotation_grace 10m"))
 	var rotations, retries atomic.Int64
 	stop := make(chan struct{})
 	var wg sync.WaitGroup

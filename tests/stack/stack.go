@@ -117,6 +117,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 		"MCP_EDGE_IDP_SECRET=" + idpSecret,
 		"MCP_EDGE_BACKEND=" + s.Backend.URL(),
 		"MCP_EDGE_AUDIENCE=" + Audience,
+		"MCP_EDGE_ADMIN=unix/" + filepath.Join(data, "admin.sock") + "|0600",
 	}
 	return s, nil
 }

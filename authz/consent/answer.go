@@ -1,0 +1,191 @@
+package consent
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/teamlumos/mcp-edge/authz/audit"
+	"github.com/teamlumos/mcp-edge/authz/authorize"
+	"github.com/teamlumos/mcp-edge/authz/oauth"
+	"github.com/teamlumos/mcp-edge/authz/opaque"
+	"github.com/teamlumos/mcp-edge/authz/policy"
+	"github.com/teamlumos/mcp-edge/authz/session"
+	"github.com/teamlumos/mcp-edge/authz/store"
+	"github.com/teamlumos/mcp-edge/authz/web"
+	"github.com/teamlumos/mcp-edge/internal/reason"
+)
+
+// answer takes a person's answer. Nothing is stored before session, approval and
+// form token have proved that the person gave it on our page.
+func (h *Handlers) answer(w http.ResponseWriter, r *http.Request) {
+	form, ok := h.cfg.Pages.Form(w, r)
+	if !ok {
+		return
+	}
+	if form.Repeated("request", "csrf", "decision") != "" {
+		h.cfg.Pages.ForeignForm(w, r)
+		return
+	}
+	p, err := h.load(r, form.Get("request"))
+	switch {
+	case errors.Is(err, errGone):
+		h.answered(w, r, http.StatusForbidden)
+		return
+	case errors.Is(err, errForeign):
+		h.cfg.Pages.ForeignForm(w, r)
+		return
+	case err != nil:
+		h.cfg.Pages.Unavailable(w, r, reason.StoreUnavailable, err, "")
+		return
+	}
+	presented := opaque.HashOf(form.Get("csrf"))
+	if subtle.ConstantTimeCompare(presented[:], p.CSRFHash[:]) != 1 {
+		h.cfg.Pages.ForeignForm(w, r)
+		return
+	}
+	switch form.Get("decision") {
+	case "approve":
+		h.approve(w, r, p)
+	case "deny":
+		h.deny(w, r, p)
+	case "switch":
+		h.switchAccount(w, r, p)
+	default:
+		h.cfg.Pages.ForeignForm(w, r)
+	}
+}
+
+// approve consumes the approval and makes the code, both or neither.
+func (h *Handlers) approve(w http.ResponseWriter, r *http.Request, p pending) {
+	ctx := r.Context()
+	var (
+		code    string
+		refused reason.Reason
+	)
+	err := h.cfg.Store.Update(ctx, func(tx store.Tx) error {
+		// The person first, by the lock order. Their row and the session are read
+		// again: what was revoked since the page was shown must not come back.
+		u, err := tx.User(ctx, p.UserID)
+		if err != nil {
+			return fmt.Errorf("read person: %w", err)
+		}
+		if _, err := tx.Session(ctx, p.SessionHash); err != nil {
+			return fmt.Errorf("read session: %w", err)
+		}
+		refused = h.cfg.Policy.Admit(policy.Subject{Domain: u.Domain, Groups: u.Groups, Profile: p.client.Profile})
+		if refused != reason.None {
+			return errRefused
+		}
+		if err := tx.DeleteApproval(ctx, p.ID); err != nil { // of two answers exactly one gets past here
+			return fmt.Errorf("consume approval: %w", err)
+		}
+		if err := tx.MarkClientAuthorized(ctx, p.ClientID, h.cfg.Clock.Now()); err != nil {
+			return fmt.Errorf("mark client: %w", err)
+		}
+		code, err = h.cfg.Codes.IssueCode(ctx, tx, p.Approval, u)
+		return err
+	})
+	switch {
+	case errors.Is(err, errRefused):
+		h.notAdmitted(w, r, p, refused)
+		return
+	case errors.Is(err, store.ErrNotFound):
+		h.answered(w, r, http.StatusForbidden)
+		return
+	case err != nil:
+		h.cfg.Pages.Unavailable(w, r, reason.StoreUnavailable, err, "/consent?request="+p.ID)
+		return
+	}
+	h.finish(w, r, p, audit.ConsentGranted, authorize.Response{Code: code})
+}
+
+var errRefused = errors.New("refused by policy")
+
+// deny consumes the approval and tells the client.
+func (h *Handlers) deny(w http.ResponseWriter, r *http.Request, p pending) {
+	if !h.consume(w, r, p) {
+		return
+	}
+	h.finish(w, r, p, audit.ConsentDenied, authorize.Response{
+		Error: oauth.AccessDenied, Description: "the person did not approve",
+	})
+}
+
+// finish writes the answer down and then leads back to the client. If it cannot
+// be written the client gets nothing: the code was stored, but nobody knows it.
+func (h *Handlers) finish(w http.ResponseWriter, r *http.Request, p pending, event string, answer authorize.Response) {
+	e := p.event(r.Context(), event)
+	e.Durable = true
+	if answer.Code == "" {
+		e.Reason = reason.UserDenied
+	}
+	if err := h.cfg.Audit.Record(r.Context(), e); err != nil {
+		h.cfg.Pages.Unavailable(w, r, reason.StoreUnavailable, err, "")
+		return
+	}
+	answer.RedirectURI, answer.State, answer.Issuer = p.RedirectURI, p.State, h.cfg.Issuer
+	h.cfg.Pages.Leaving(w, r, web.Leaving{
+		Assistant: p.client.Name, Approved: answer.Code != "",
+		Loopback: oauth.IsLoopbackRedirect(p.RedirectURI), Target: answer.URL(),
+	})
+}
+
+// switchAccount signs the person out and puts the same question to whoever signs
+// in next.
+func (h *Handlers) switchAccount(w http.ResponseWriter, r *http.Request, p pending) {
+	if !h.consume(w, r, p) {
+		return
+	}
+	if err := h.cfg.Sessions.End(w, r); err != nil {
+		h.cfg.Pages.Unavailable(w, r, reason.StoreUnavailable, err, "/signout")
+		return
+	}
+	tx, err := h.cfg.Transactions.Begin(w, r, session.Request{
+		ClientID: p.ClientID, Assistant: p.client.Name, RedirectURI: p.RedirectURI,
+		State: authorize.DecodeState(p.State), Resource: p.Resource, Scopes: p.Scopes, Challenge: p.Challenge,
+		ForceLogin: true, // the provider would sign the same person in again
+	})
+	if err != nil {
+		h.cfg.Pages.Unavailable(w, r, reason.UserSignInFailed, err, "")
+		return
+	}
+	web.Redirect(w, "/signin?tx="+tx.ID)
+}
+
+// consume deletes the approval; when it is false, the request was answered.
+func (h *Handlers) consume(w http.ResponseWriter, r *http.Request, p pending) bool {
+	err := h.cfg.Store.Update(r.Context(), func(tx store.Tx) error { return tx.DeleteApproval(r.Context(), p.ID) })
+	if errors.Is(err, store.ErrNotFound) {
+		h.answered(w, r, http.StatusForbidden)
+		return false
+	}
+	if err != nil {
+		h.cfg.Pages.Unavailable(w, r, reason.StoreUnavailable, err, "/consent?request="+p.ID)
+		return false
+	}
+	return true
+}
+
+// notAdmitted answers an approval that the policy forbids by now.
+func (h *Handlers) notAdmitted(w http.ResponseWriter, r *http.Request, p pending, why reason.Reason) {
+	e := p.event(r.Context(), audit.AuthorizationFailed)
+	e.Reason = why
+	h.record(r.Context(), e)
+	h.cfg.Pages.Fault(w, r, web.Fault{
+		Status: http.StatusForbidden, Reason: why, Account: p.who.User.Email,
+		Title: "This is not allowed any more",
+		What:  "The rules of your organization changed while this page was open.",
+		Todo:  "Ask your administrator, and connect again from your assistant.",
+	})
+}
+
+// record writes down a refusal; that it could not be written only goes to the
+// log, since the refusal stands.
+func (h *Handlers) record(ctx context.Context, e audit.Event) {
+	if err := h.cfg.Audit.Record(ctx, e); err != nil {
+		h.cfg.Log.ErrorContext(ctx, "audit event not stored", "event", e.Name, "error", err)
+	}
+}

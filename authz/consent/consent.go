@@ -1,0 +1,153 @@
+package consent
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"github.com/teamlumos/mcp-edge/authz/audit"
+	"github.com/teamlumos/mcp-edge/authz/policy"
+	"github.com/teamlumos/mcp-edge/authz/session"
+	"github.com/teamlumos/mcp-edge/authz/store"
+	"github.com/teamlumos/mcp-edge/authz/web"
+	"github.com/teamlumos/mcp-edge/internal/clock"
+	"github.com/teamlumos/mcp-edge/internal/httpx"
+	"github.com/teamlumos/mcp-edge/internal/reason"
+)
+
+// Policy is what consent asks of the policy; *policy.Policy is one.
+type Policy interface {
+	Admit(policy.Subject) reason.Reason
+	Resource(url string) (policy.Resource, bool)
+	RolePermissions(domain string, groups []string, resource string) []string
+}
+
+// Store is what consent needs of the store.
+type Store interface {
+	store.Updater
+	store.ClientReader
+	store.ApprovalReader
+}
+
+// CodeIssuer makes the authorization code of an approval inside the transaction
+// that consumes it; the grant service is one.
+type CodeIssuer interface {
+	IssueCode(ctx context.Context, tx store.Tx, a store.Approval, u store.User) (code string, err error)
+}
+
+// Config is what the handlers need. All but ManageURL, Clock, Rand and Log are
+// required.
+type Config struct {
+	// Issuer goes into every answer to a client (RFC 9207).
+	Issuer       string
+	Pages        *web.Pages
+	Sessions     *session.Manager
+	Transactions *session.Transactions
+	Store        Store
+	Policy       Policy
+	Codes        CodeIssuer
+	// ProfileName returns the display name of a host profile.
+	ProfileName func(profile string) (name string, ok bool)
+	Audit       audit.Recorder
+	// ManageURL is where a person revokes what they approved; "" = no such page.
+	ManageURL string
+	Clock     clock.Clock  // default clock.System
+	Rand      io.Reader    // default crypto/rand
+	Log       *slog.Logger // default slog.Default()
+}
+
+// Handlers answers the consent page.
+type Handlers struct{ cfg Config }
+
+// New returns the handlers.
+func New(cfg Config) (*Handlers, error) {
+	if cfg.Issuer == "" || cfg.Pages == nil || cfg.Sessions == nil || cfg.Transactions == nil || cfg.Store == nil ||
+		cfg.Policy == nil || cfg.Codes == nil || cfg.ProfileName == nil || cfg.Audit == nil {
+		return nil, errors.New("consent: issuer, pages, sessions, transactions, store, policy, codes, profile names and audit are required")
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = clock.System
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	return &Handlers{cfg: cfg}, nil
+}
+
+// Consent answers /consent: GET asks, POST takes the answer.
+func (h *Handlers) Consent(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		h.answer(w, r)
+		return
+	}
+	if h.cfg.Pages.Allows(w, r, http.MethodGet, http.MethodPost) {
+		h.ask(w, r)
+	}
+}
+
+// pending is an approval with everything that its answer depends on.
+type pending struct {
+	store.Approval
+	who    session.SignedIn
+	client store.Client
+}
+
+// Errors of load.
+var (
+	errGone    = errors.New("approval is gone")
+	errForeign = errors.New("approval belongs to another session")
+)
+
+// load reads the approval of a request's browser. The error is errGone,
+// errForeign, or that of a store that cannot answer.
+func (h *Handlers) load(r *http.Request, id string) (pending, error) {
+	who, err := h.cfg.Sessions.Current(r)
+	if errors.Is(err, session.ErrNone) {
+		return pending{}, errForeign
+	}
+	if err != nil {
+		return pending{}, err
+	}
+	if id == "" || len(id) > maxID {
+		return pending{}, errGone
+	}
+	a, err := h.cfg.Store.Approval(r.Context(), id)
+	if errors.Is(err, store.ErrNotFound) {
+		return pending{}, errGone
+	}
+	if err != nil {
+		return pending{}, err
+	}
+	if a.SessionHash != who.Hash {
+		return pending{}, errForeign
+	}
+	if !h.cfg.Clock.Now().Before(a.ExpiresAt) {
+		return pending{}, errGone
+	}
+	client, err := h.cfg.Store.Client(r.Context(), a.ClientID)
+	if errors.Is(err, store.ErrNotFound) {
+		return pending{}, errGone
+	}
+	if err != nil {
+		return pending{}, err
+	}
+	return pending{Approval: a, who: who, client: client}, nil
+}
+
+// maxID is more than an approval's id has.
+const maxID = 64
+
+// event begins an audit event about an approval.
+func (p pending) event(ctx context.Context, name string) audit.Event {
+	return audit.Event{
+		Name: name, DomainID: p.who.User.Domain, UserID: p.who.User.ID, UserEmail: p.who.User.Email,
+		ClientID: p.client.ID, ClientName: p.client.Name, Resource: p.Resource, Scopes: p.Scopes,
+		RequestID: httpx.RequestID(ctx), ClientIP: httpx.ClientIP(ctx),
+	}
+}

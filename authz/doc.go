@@ -1,0 +1,25 @@
+// Package authz puts the authorization server together: it gives each endpoint
+// what it needs and each path its endpoint.
+//
+// Owns: the wiring, and the list of paths.
+//
+// Does not own: any rule. What a token may do is decided in grant and policy,
+// what a person is asked in consent, who a client is in client; the packages
+// below are one protocol step each.
+//
+//	oauth                vocabulary: errors, parameters, PKCE, redirect URIs
+//	client               host profiles, registration, client authentication
+//	authorize            the authorization endpoint
+//	login, idp, session  signing people in
+//	consent              asking them
+//	grant                codes, tokens, rotation, revocation: the rules
+//	token, revoke        the endpoints in front of grant
+//	discovery            metadata documents
+//	policy               who may do what
+//	audit                who did what
+//	keys, opaque         secrets of the server, form of credentials
+//	store                what is kept
+//	web                  pages
+//
+// Trust: what it is given was checked when the configuration was loaded.
+package authz

@@ -1,0 +1,230 @@
+package grant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/teamlumos/mcp-edge/authz/oauth"
+	"github.com/teamlumos/mcp-edge/authz/opaque"
+	"github.com/teamlumos/mcp-edge/authz/store"
+	"github.com/teamlumos/mcp-edge/internal/reason"
+)
+
+// maxChain bounds how many rotations inside the grace one retry follows.
+const maxChain = 8
+
+// RefreshRequest is a token request with a refresh token (RFC 6749 §6) of an
+// authenticated client.
+type RefreshRequest struct {
+	Token  string
+	Client store.Client
+	// Scope may be empty; it may narrow the access token, never the family.
+	Scope string
+	// Resource may be empty; if sent it must be the family's.
+	Resource string
+}
+
+// presented is a refresh request after parsing.
+type presented struct {
+	RefreshRequest
+	parsed opaque.Parsed
+	scopes []string
+}
+
+// Refresh exchanges a refresh token for the next pair. The token works once: a
+// retry inside the grace gets the identical pair, never a sibling of it, and a
+// later one revokes the family (OAuth 2.1 §4.3.1).
+func (s *Service) Refresh(ctx context.Context, req RefreshRequest) (Tokens, *oauth.Error) {
+	p, refused := s.parseRefresh(req)
+	if refused != nil {
+		return Tokens{}, refused
+	}
+	release, err := s.families.take(ctx, p.parsed.Family)
+	if err != nil {
+		return Tokens{}, oauth.Unavailable(err)
+	}
+	defer release()
+
+	// Decided first on committed state: whoever arrives while another request
+	// rotates gets its answer without a write, and dead tokens take no lock.
+	family, err := s.store.Family(ctx, p.parsed.Family)
+	if errors.Is(err, store.ErrNotFound) {
+		return Tokens{}, invalidGrant(reason.GrantUnknown)
+	}
+	if err != nil {
+		return Tokens{}, oauth.Unavailable(fmt.Errorf("read family: %w", err))
+	}
+	facts, user, err := s.facts(ctx, s.store, family.UserID, p)
+	if err != nil {
+		return Tokens{}, oauth.Unavailable(fmt.Errorf("read grant: %w", err))
+	}
+	verdict := Decide(facts)
+	switch verdict.Action {
+	case Replay:
+		return s.replay(ctx, facts, user, p)
+	case Refuse:
+		return s.refuse(ctx, facts, user, verdict)
+	}
+	return s.change(ctx, family.UserID, p)
+}
+
+// change decides again under the locks of the store and applies the decision.
+func (s *Service) change(ctx context.Context, userID string, p presented) (Tokens, *oauth.Error) {
+	var (
+		facts   Facts
+		user    store.User
+		verdict Verdict
+		out     Tokens
+	)
+	err := s.store.Update(ctx, func(tx store.Tx) (err error) {
+		if facts, user, err = s.facts(ctx, tx, userID, p); err != nil {
+			return err
+		}
+		switch verdict = Decide(facts); verdict.Action {
+		case Rotate:
+			out, err = s.rotate(ctx, tx, facts, user, verdict.Scopes, p)
+			return err
+		case RevokeFamily:
+			return revokeFamily(ctx, tx, facts.Family, string(reason.GrantReused), facts.Now)
+		}
+		return nil
+	})
+	if verdict.Action == RevokeFamily {
+		s.epochs.Bump(facts.Family.ID) // also when the outcome of the commit is unknown
+	}
+	if err != nil {
+		return Tokens{}, oauth.Unavailable(fmt.Errorf("refresh: %w", err))
+	}
+	switch verdict.Action {
+	case Rotate:
+		return out, nil
+	case Replay: // another node rotated between the two looks
+		return s.replay(ctx, facts, user, p)
+	case RevokeFamily:
+		return Tokens{Family: facts.Family, User: user, Reused: true}, refusal(verdict.Code, verdict.Reason)
+	}
+	return s.refuse(ctx, facts, user, verdict)
+}
+
+func (s *Service) parseRefresh(req RefreshRequest) (presented, *oauth.Error) {
+	scopes, ok := oauth.ParseScopes(req.Scope)
+	if !ok {
+		return presented{}, oauth.Errorf(oauth.InvalidScope, reason.ScopeInvalid, "the scope is malformed")
+	}
+	target, refused := canonicalTarget(req.Resource)
+	if refused != nil {
+		return presented{}, refused
+	}
+	req.Resource = target
+	parsed, ok := s.minter.Parse(opaque.Refresh, req.Token)
+	if !ok {
+		return presented{}, invalidGrant(reason.GrantUnknown)
+	}
+	return presented{RefreshRequest: req, parsed: parsed, scopes: scopes}, nil
+}
+
+// reader is what facts are read from: the store or a transaction.
+type reader interface {
+	store.UserReader
+	store.GrantReader
+}
+
+// facts reads what the decision depends on, in lock order: person, family,
+// generation. The time is taken last, so that no wait for a lock makes it old.
+func (s *Service) facts(ctx context.Context, r reader, userID string, p presented) (Facts, store.User, error) {
+	user, err := r.User(ctx, userID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return Facts{}, user, err
+	}
+	known := err == nil
+	family, err := r.Family(ctx, p.parsed.Family)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return Facts{}, user, err
+	}
+	generation, err := r.Generation(ctx, p.parsed.Family, p.parsed.Gen)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return Facts{}, user, err
+	}
+	admission := reason.UserUnknown
+	if known {
+		admission = s.admit(family.Domain, user, p.Client.Profile)
+	}
+	return Facts{
+		Presented: p.parsed, ClientID: p.Client.ID, Resource: p.Resource,
+		Scopes: slices.DeleteFunc(slices.Clone(p.scopes), func(scope string) bool {
+			return scope == "offline_access" || !s.knownScope(family.Resource, scope)
+		}),
+		Family: family, Generation: generation, Admission: admission,
+		Now: s.clock.Now(), Grace: s.grace(p.Client.Profile),
+	}, user, nil
+}
+
+// rotate makes the next generation and seals its pair under the presented
+// token.
+func (s *Service) rotate(ctx context.Context, tx store.Tx, f Facts, u store.User, scopes []string, p presented) (Tokens, error) {
+	next := f.Family
+	next.Gen++
+	next.IdleEnd = s.idleEnd(next, f.Now)
+	issued, err := s.issue(ctx, tx, next, scopes, f.Now)
+	if err != nil {
+		return Tokens{}, err
+	}
+	rotated := f.Generation
+	rotated.RotatedAt = f.Now
+	if rotated.Sealed, err = issued.sealUnder(p.Token, next.ID); err != nil {
+		return Tokens{}, err
+	}
+	if err := tx.SaveGeneration(ctx, rotated); err != nil {
+		return Tokens{}, fmt.Errorf("store rotation: %w", err)
+	}
+	if err := tx.SaveFamily(ctx, next); err != nil {
+		return Tokens{}, fmt.Errorf("store family: %w", err)
+	}
+	return issued.answer(next, u, f.Now), nil
+}
+
+// replay answers the current pair by opening successor after successor, so that
+// all callers converge on one chain. It needs the tokens themselves, each the
+// key to the next; it writes nothing.
+func (s *Service) replay(ctx context.Context, f Facts, u store.User, p presented) (Tokens, *oauth.Error) {
+	token, generation := p.Token, f.Generation
+	var current pair
+	for step := 0; step < maxChain && len(generation.Sealed) > 0; step++ {
+		opened, err := openPair(token, f.Family.ID, generation.Sealed)
+		if err != nil {
+			// Damage in the store, not theft: the client signs in again.
+			s.log.ErrorContext(ctx, "a sealed successor does not open", "grant_id", f.Family.ID, "generation", generation.Gen, "error", err)
+			return Tokens{Family: f.Family, User: u}, invalidGrant(reason.GrantUnknown)
+		}
+		current, token = opened, opened.Refresh
+		if generation.Gen+1 >= f.Family.Gen {
+			break
+		}
+		if generation, err = s.store.Generation(ctx, f.Family.ID, generation.Gen+1); err != nil {
+			return Tokens{}, oauth.Unavailable(fmt.Errorf("read successor: %w", err))
+		}
+	}
+	out := current.answer(f.Family, u, f.Now)
+	out.Replay = true
+	return out, nil
+}
+
+func (s *Service) refuse(ctx context.Context, f Facts, u store.User, v Verdict) (Tokens, *oauth.Error) {
+	if v.Reason == reason.GrantStoreRolledBack {
+		s.log.ErrorContext(ctx, "a refresh token is newer than its stored family: was the store restored from a backup?",
+			"grant_id", f.Family.ID, "stored_generation", f.Family.Gen, "presented_generation", f.Presented.Gen)
+	}
+	return Tokens{Family: f.Family, User: u}, refusal(v.Code, v.Reason)
+}
+
+// idleEnd is the end of a family that is not rotated again after now.
+func (s *Service) idleEnd(f store.Family, now time.Time) time.Time {
+	idle := now.Add(s.life.RefreshIdle)
+	if f.AbsoluteEnd.Before(idle) {
+		return f.AbsoluteEnd
+	}
+	return idle
+}

@@ -1,0 +1,69 @@
+// Package idp declares what sign-in needs from an identity provider.
+//
+// Owns: the interface between package login and its providers, and the errors
+// by which a refusal is told from a fault.
+//
+// Does not own: a protocol; package oidc speaks OpenID Connect.
+//
+// Trust: the identity provider of a domain is trusted to say who a person is,
+// and for nothing beyond the domain it is configured for. No token of a
+// provider is kept.
+package idp
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Errors of a Provider.
+var (
+	// ErrUnavailable says that the provider could not be asked. It is a fault and
+	// must not be shown as a refusal.
+	ErrUnavailable = errors.New("identity provider unavailable")
+	// ErrDenied says that the provider or the person ended the sign-in.
+	ErrDenied = errors.New("identity provider did not sign the person in")
+	// ErrInvalid says that an answer failed a check: nobody is signed in.
+	ErrInvalid = errors.New("identity provider's answer is not valid")
+)
+
+// Request is one sign-in. State, Nonce and Verifier are random and new.
+type Request struct {
+	State     string
+	Nonce     string
+	Verifier  string // PKCE code verifier (RFC 7636)
+	LoginHint string // e-mail address, or ""
+	// ForceLogin asks the provider to authenticate the person again.
+	ForceLogin bool
+}
+
+// Response is what a provider's redirect brought, and what was kept since the
+// Request.
+type Response struct {
+	Code     string
+	Error    string
+	Issuer   string // the iss parameter (RFC 9207), or ""
+	Nonce    string
+	Verifier string
+}
+
+// Identity is a person as the provider describes them.
+type Identity struct {
+	Issuer, Subject string
+	Email, Name     string
+	// EmailVerified says that the provider, or the operator for this provider,
+	// vouches for the address.
+	EmailVerified bool
+	Groups        []string
+	// AuthTime is when the provider authenticated the person; zero = not said.
+	AuthTime time.Time
+}
+
+// Provider signs people in by redirects.
+type Provider interface {
+	// AuthURL returns where to send the browser. The error is ErrUnavailable.
+	AuthURL(ctx context.Context, req Request) (string, error)
+	// Exchange turns an authorization response into an identity. The error is
+	// ErrUnavailable, ErrDenied or ErrInvalid, and holds no secret.
+	Exchange(ctx context.Context, resp Response) (Identity, error)
+}

@@ -1,0 +1,151 @@
+package oidc
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+
+	"github.com/teamlumos/mcp-edge/authz/idp"
+)
+
+// Bounds of what a provider says about a person.
+const (
+	maxSubject = 255 // OpenID Connect Core 1.0 §2
+	maxEmail   = 254
+	maxName    = 200
+	maxGroups  = 500
+	maxGroup   = 256
+)
+
+// claims are the members of an ID token that are used beside those that go-oidc
+// checks.
+type claims struct {
+	AuthorizedParty string          `json:"azp"`
+	AuthTime        int64           `json:"auth_time"`
+	Email           string          `json:"email"`
+	EmailVerified   json.RawMessage `json:"email_verified"`
+	Name            string          `json:"name"`
+}
+
+// verify checks an ID token as OpenID Connect Core 1.0 §3.1.3.7 says.
+func (p *Provider) verify(ctx context.Context, meta *metadata, raw, nonce string) (idp.Identity, error) {
+	keys := &observedKeys{KeySet: meta.keys}
+	verifier := oidc.NewVerifier(p.cfg.Issuer, keys, &oidc.Config{
+		ClientID: p.cfg.ClientID, SupportedSigningAlgs: algorithms, Now: p.cfg.Clock.Now,
+	})
+	token, err := verifier.Verify(ctx, raw)
+	if keys.unavailable != nil {
+		return idp.Identity{}, keys.unavailable
+	}
+	if err != nil {
+		return idp.Identity{}, fmt.Errorf("%w: ID token: signature, issuer, audience or lifetime", idp.ErrInvalid)
+	}
+	var c claims
+	if err := token.Claims(&c); err != nil {
+		return idp.Identity{}, fmt.Errorf("%w: ID token: claims of a wrong type", idp.ErrInvalid)
+	}
+	if err := p.checkToken(token, c, nonce); err != nil {
+		return idp.Identity{}, fmt.Errorf("%w: ID token: %w", idp.ErrInvalid, err)
+	}
+	groups, err := p.groups(token)
+	if err != nil {
+		return idp.Identity{}, fmt.Errorf("%w: ID token: %w", idp.ErrInvalid, err)
+	}
+	id := idp.Identity{
+		Issuer: p.cfg.Issuer, Subject: token.Subject, Email: c.Email, Name: c.Name,
+		EmailVerified: verified(c.EmailVerified, p.cfg.TrustEmail), Groups: groups,
+	}
+	if len(id.Name) > maxName {
+		id.Name = "" // shown only; not worth a refusal
+	}
+	if c.AuthTime > 0 {
+		id.AuthTime = time.Unix(c.AuthTime, 0)
+	}
+	return id, nil
+}
+
+func (p *Provider) checkToken(token *oidc.IDToken, c claims, nonce string) error {
+	now := p.cfg.Clock.Now()
+	switch {
+	case token.Issuer != p.cfg.Issuer: // go-oidc lets one provider spell its issuer in two ways
+		return errors.New("issuer")
+	case subtle.ConstantTimeCompare([]byte(token.Nonce), []byte(nonce)) != 1 || nonce == "":
+		return errors.New("nonce")
+	case token.IssuedAt.IsZero() || token.IssuedAt.Unix() == 0:
+		return errors.New("iat is missing")
+	case token.IssuedAt.After(now.Add(skew)):
+		return errors.New("issued in the future")
+	case c.AuthorizedParty != "" && c.AuthorizedParty != p.cfg.ClientID:
+		return errors.New("authorized party is another client")
+	case len(token.Audience) > 1 && c.AuthorizedParty == "":
+		return errors.New("several audiences and no authorized party")
+	case token.Subject == "" || len(token.Subject) > maxSubject:
+		return errors.New("subject is missing or too long")
+	case len(c.Email) > maxEmail:
+		return errors.New("e-mail address is too long")
+	}
+	return nil
+}
+
+// groups reads the configured claim: a list of strings, or one string. A list
+// that is cut would take away rights at random, so a longer one is refused.
+func (p *Provider) groups(token *oidc.IDToken) ([]string, error) {
+	var all map[string]json.RawMessage
+	if err := token.Claims(&all); err != nil {
+		return nil, errors.New("claims")
+	}
+	raw, ok := all[p.cfg.GroupsClaim]
+	if !ok || string(raw) == "null" {
+		return nil, nil
+	}
+	var groups []string
+	if err := json.Unmarshal(raw, &groups); err != nil {
+		var single string
+		if err := json.Unmarshal(raw, &single); err != nil {
+			return nil, errors.New("groups claim is no list of strings")
+		}
+		groups = []string{single}
+	}
+	if len(groups) > maxGroups {
+		return nil, fmt.Errorf("groups claim has more than %d entries", maxGroups)
+	}
+	for _, g := range groups {
+		if len(g) > maxGroup {
+			return nil, fmt.Errorf("a group's name is longer than %d bytes", maxGroup)
+		}
+	}
+	return groups, nil
+}
+
+// verified reads email_verified: true, also as the string that some providers
+// send. Absent is the operator's decision; anything else is no.
+func verified(raw json.RawMessage, trust bool) bool {
+	switch string(raw) {
+	case `true`, `"true"`:
+		return true
+	case ``, `null`:
+		return trust
+	}
+	return false
+}
+
+// observedKeys remembers that keys could not be fetched, which go-oidc folds
+// into its error text: a provider that is down must not look like a forgery.
+type observedKeys struct {
+	oidc.KeySet
+	unavailable error
+}
+
+// VerifySignature implements oidc.KeySet.
+func (k *observedKeys) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
+	payload, err := k.KeySet.VerifySignature(ctx, jwt)
+	if errors.Is(err, idp.ErrUnavailable) {
+		k.unavailable = err
+	}
+	return payload, err
+}

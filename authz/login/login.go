@@ -1,0 +1,91 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/teamlumos/mcp-edge/authz/audit"
+	"github.com/teamlumos/mcp-edge/authz/idp"
+	"github.com/teamlumos/mcp-edge/authz/policy"
+	"github.com/teamlumos/mcp-edge/authz/session"
+	"github.com/teamlumos/mcp-edge/authz/store"
+	"github.com/teamlumos/mcp-edge/authz/web"
+	"github.com/teamlumos/mcp-edge/internal/clock"
+	"github.com/teamlumos/mcp-edge/internal/httpx"
+	"github.com/teamlumos/mcp-edge/internal/reason"
+)
+
+// Policy is what sign-in asks of the policy; *policy.Policy is one.
+type Policy interface {
+	EnabledDomains() []string
+	Admit(policy.Subject) reason.Reason
+}
+
+// Continuation answers an authorization request whose person is signed in;
+// *authorize.Handlers is one.
+type Continuation interface {
+	Continue(w http.ResponseWriter, r *http.Request, tx session.Transaction, who session.SignedIn)
+}
+
+// Config is what the handlers need. All but Clock and Log are required.
+type Config struct {
+	Pages        *web.Pages
+	Sessions     *session.Manager
+	Transactions *session.Transactions
+	Store        store.Updater
+	Policy       Policy
+	// Providers are the identity providers by domain, in lower case.
+	Providers map[string]idp.Provider
+	Next      Continuation
+	Audit     audit.Recorder
+	Clock     clock.Clock  // default clock.System
+	Log       *slog.Logger // default slog.Default()
+}
+
+// Handlers answers the sign-in pages.
+type Handlers struct{ cfg Config }
+
+// New returns the handlers.
+func New(cfg Config) (*Handlers, error) {
+	if cfg.Pages == nil || cfg.Sessions == nil || cfg.Transactions == nil || cfg.Store == nil ||
+		cfg.Policy == nil || cfg.Next == nil || cfg.Audit == nil {
+		return nil, errors.New("login: pages, sessions, transactions, store, policy, next and audit are required")
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = clock.System
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	return &Handlers{cfg: cfg}, nil
+}
+
+// admitPerson judges the domain and the person. Admit judges the domain, the
+// person, and then the client; there is no client yet, so that a refusal of the
+// client layer means that the first two passed.
+func (h *Handlers) admitPerson(domain string, groups []string) reason.Reason {
+	why := h.cfg.Policy.Admit(policy.Subject{Domain: domain, Groups: groups})
+	if why.Layer() == reason.LayerClient {
+		return reason.None
+	}
+	return why
+}
+
+// event begins an audit event about a sign-in for tx.
+func event(ctx context.Context, name, domain string, tx session.Transaction) audit.Event {
+	return audit.Event{
+		Name: name, DomainID: domain, ClientID: tx.Request.ClientID, ClientName: tx.Request.Assistant,
+		RequestID: httpx.RequestID(ctx), ClientIP: httpx.ClientIP(ctx),
+	}
+}
+
+// recordFailure writes down a refusal. That it could not be written must not
+// turn a refusal into anything else, so that the fault only goes to the log.
+func (h *Handlers) recordFailure(ctx context.Context, e audit.Event, why reason.Reason) {
+	e.Reason = why
+	if err := h.cfg.Audit.Record(ctx, e); err != nil {
+		h.cfg.Log.ErrorContext(ctx, "audit event not stored", "event", e.Name, "error", err)
+	}
+}

@@ -1,0 +1,409 @@
+package login_test
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/teamlumos/mcp-edge/authz/audit"
+	"github.com/teamlumos/mcp-edge/authz/idp"
+	"github.com/teamlumos/mcp-edge/authz/login/flowtest"
+)
+
+const sessionCookie = "__Host-mcp_edge_session"
+
+func TestTheWayToTheIdentityProvider(t *testing.T) {
+	two := flowtest.TwoDomains
+	one := flowtest.DefaultPolicy
+	tests := []struct {
+		name   string
+		one    bool
+		change []string
+		target string // host of the provider; "" = the question for the e-mail address
+		hint   string
+		forced bool
+	}{
+		{"with one domain nobody is asked", true, nil, "https://idp.acme.com", "", false},
+		{"with one domain a hint of that domain is passed on", true, []string{"login_hint", "ann@acme.com"}, "https://idp.acme.com", "ann@acme.com", false},
+		{"with one domain a hint of another is not told to its provider", true, []string{"login_hint", "x@other.com"}, "https://idp.acme.com", "", false},
+		{"with several domains the person is asked", false, nil, "", "", false},
+		{"a hint that names a domain leads there", false, []string{"login_hint", "hank@GLOBEX.com"}, "https://idp.globex.com", "hank@GLOBEX.com", false},
+		{"a hint that names a domain that is off leads nowhere", false, []string{"login_hint", "bill@initech.com"}, "", "", false},
+		{"a hint that is no address leads nowhere", false, []string{"login_hint", "globex.com"}, "", "", false},
+		{"prompt login asks the provider to authenticate again", true, []string{"prompt", "login"}, "https://idp.acme.com", "", true},
+		{"max_age asks the provider to authenticate again", true, []string{"max_age", "0"}, "https://idp.acme.com", "", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := two()
+			if tt.one {
+				cfg = one()
+			}
+			g := flowtest.New(t, cfg)
+			b := g.Browser(t)
+			p := b.Follow(b.Get(flowtest.Authorization(tt.change...)))
+			if tt.target == "" {
+				if p.Status != http.StatusOK || p.Title() != "Sign in" {
+					t.Errorf("got %d %q %q, want the sign-in page", p.Status, p.Title(), p.Location)
+				}
+				return
+			}
+			if !strings.HasPrefix(p.Location, tt.target+"/") {
+				t.Fatalf("got %d %q, want the way to %s", p.Status, p.Location, tt.target)
+			}
+			req := g.IdPs[strings.TrimPrefix(tt.target, "https://idp.")].Last()
+			if req.LoginHint != tt.hint || req.ForceLogin != tt.forced || len(req.Nonce) < 43 || len(req.Verifier) < 43 {
+				t.Errorf("request %+v: want hint %q, forced %v, random nonce and verifier", req, tt.hint, tt.forced)
+			}
+		})
+	}
+}
+
+func TestTheWorkAddressChoosesTheProvider(t *testing.T) {
+	g := flowtest.New(t, flowtest.TwoDomains())
+	b := g.Browser(t)
+	page := b.Follow(b.Get(flowtest.Authorization()))
+	p := b.Post("/signin", page.Form("email", " Hank@Globex.com "))
+	if p.Status != http.StatusSeeOther || !strings.HasPrefix(p.Location, "https://idp.globex.com/") {
+		t.Fatalf("got %d %q, want the way to globex", p.Status, p.Location)
+	}
+	if hint := g.IdPs["globex.com"].Last().LoginHint; hint != "Hank@Globex.com" {
+		t.Errorf("hint is %q", hint)
+	}
+}
+
+func TestUnknownAndDisabledDomainsGetTheSamePage(t *testing.T) {
+	g := flowtest.New(t, flowtest.TwoDomains())
+	b := g.Browser(t)
+	page := b.Follow(b.Get(flowtest.Authorization()))
+	answer := func(email string) string {
+		p := b.Post("/signin", page.Form("email", email))
+		if p.Status != http.StatusBadRequest || p.Location != "" {
+			t.Errorf("%s: got %d %q, want the page again with 400", email, p.Status, p.Location)
+		}
+		return strings.ReplaceAll(p.Body, email, "EMAIL")
+	}
+	off, unknown := answer("a@initech.com"), answer("a@nowhere.com")
+	if diff := cmp.Diff(off, unknown); diff != "" {
+		t.Errorf("the pages differ:\n%s", diff)
+	}
+	var reasons []string
+	for _, e := range g.Audit.Named(audit.SignInFailed) {
+		reasons = append(reasons, string(e.Reason))
+	}
+	if diff := cmp.Diff([]string{"domain/off", "domain/unknown"}, reasons); diff != "" {
+		t.Errorf("the audit trail tells them apart (-want +got):\n%s", diff)
+	}
+}
+
+func TestTheSignInFormIsRefusedFromElsewhere(t *testing.T) {
+	g := flowtest.New(t, flowtest.TwoDomains())
+	b := g.Browser(t)
+	page := b.Follow(b.Get(flowtest.Authorization()))
+	form := page.Form("email", "ann@acme.com")
+	other := g.Browser(t)
+	tests := []struct {
+		name    string
+		browser *flowtest.Browser
+		form    url.Values
+		header  http.Header
+		status  int
+	}{
+		{"from another site", b, form, http.Header{"Sec-Fetch-Site": {"cross-site"}}, http.StatusForbidden},
+		{"without the token", b, page.Form("email", "ann@acme.com", "csrf", "-"), nil, http.StatusForbidden},
+		{"with a wrong token", b, page.Form("email", "ann@acme.com", "csrf", "x"), nil, http.StatusForbidden},
+		{"from a browser without the request", other, form, nil, http.StatusBadRequest},
+		{"as something else than a form", b, nil, http.Header{"Content-Type": {"application/json"}}, http.StatusBadRequest},
+		{"larger than any form of ours", b, page.Form("email", strings.Repeat("a", 70<<10)), nil, http.StatusRequestEntityTooLarge},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if p := tt.browser.Do(http.MethodPost, "/signin", tt.form, tt.header); p.Status != tt.status || p.Location != "" {
+				t.Errorf("got %d %q, want %d", p.Status, p.Location, tt.status)
+			}
+		})
+	}
+}
+
+func TestWhoIsNotSignedIn(t *testing.T) {
+	with := func(change func(*idp.Identity)) idp.Identity {
+		who := flowtest.Ann()
+		change(&who)
+		return who
+	}
+	tests := []struct {
+		name   string
+		who    idp.Identity
+		path   string
+		reason string
+	}{
+		{"a person with an address of another domain", with(func(i *idp.Identity) { i.Email = "ann@globex.com" }), "", "user/email_wrong_domain"},
+		{"a person with an address of a subdomain", with(func(i *idp.Identity) { i.Email = "ann@mail.acme.com" }), "", "user/email_wrong_domain"},
+		{"a person with two domains in the address", with(func(i *idp.Identity) { i.Email = "ann@evil.example@acme.com" }), "", "user/email_wrong_domain"},
+		{"a person with a hidden character in the address", with(func(i *idp.Identity) { i.Email = "an\u200bn@acme.com" }), "", "user/email_wrong_domain"},
+		{"a person without an address", with(func(i *idp.Identity) { i.Email = "" }), "", "user/email_wrong_domain"},
+		{"a person whose address nobody vouches for", with(func(i *idp.Identity) { i.EmailVerified = false }), "", "user/email_unverified"},
+		{
+			"a person who was authenticated long ago where a new sign-in was asked for",
+			with(func(i *idp.Identity) { i.AuthTime = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC) }), flowtest.Authorization("prompt", "login"), "user/sign_in_failed",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g := flowtest.New(t, flowtest.DefaultPolicy())
+			b := g.Browser(t)
+			if tt.path == "" {
+				tt.path = flowtest.Authorization()
+			}
+			p := b.SignIn(tt.path, tt.who)
+			if p.Status != http.StatusForbidden || p.Location != "" || p.Reason() != tt.reason {
+				t.Errorf("got %d %q %q, want a page with reason %q", p.Status, p.Location, p.Reason(), tt.reason)
+			}
+			if _, ok := b.Cookies[sessionCookie]; ok {
+				t.Error("there is a session")
+			}
+			if e := g.Audit.Named(audit.SignInFailed); len(e) != 1 || string(e[0].Reason) != tt.reason || e[0].ClientID != "claude" {
+				t.Errorf("audit events %+v", e)
+			}
+		})
+	}
+}
+
+func TestTheDomainOfAnAddressIsComparedWithoutCase(t *testing.T) {
+	g := flowtest.New(t, flowtest.DefaultPolicy())
+	who := flowtest.Ann()
+	who.Email = "Ann@ACME.com"
+	if p := g.Browser(t).SignIn(flowtest.Authorization(), who); !strings.HasPrefix(p.Title(), "Allow Claude") {
+		t.Errorf("got %d %q, want the consent page", p.Status, p.Title())
+	}
+}
+
+func TestAPersonWhoIsNotAdmittedGetsNoSessionAndLosesTheirGroups(t *testing.T) {
+	cfg := flowtest.DefaultPolicy()
+	cfg.Domains[0].Everyone, cfg.Domains[0].Groups = false, []string{"pilot"}
+	g := flowtest.New(t, cfg)
+	who := flowtest.Ann()
+	who.Groups = []string{"pilot"}
+	b := g.Browser(t)
+	page := b.SignIn(flowtest.Authorization(), who)
+	a, err := g.Store.Approval(t.Context(), page.Form().Get("request"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := g.Browser(t)
+	p := fresh.SignIn(flowtest.Authorization(), flowtest.Ann()) // the same person, out of the group by now
+	if p.Status != http.StatusForbidden || p.Reason() != "user/not_allowed" || !strings.Contains(p.Text(), "`users` of domain acme.com") {
+		t.Errorf("got %d %q %s", p.Status, p.Reason(), p.Text())
+	}
+	if _, ok := fresh.Cookies[sessionCookie]; ok {
+		t.Error("there is a session")
+	}
+	u, err := g.Store.User(t.Context(), a.UserID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"staff"}, u.Groups); diff != "" {
+		t.Errorf("groups of the stored person (-want +got):\n%s", diff)
+	}
+}
+
+func TestACallbackThatIsNotBelieved(t *testing.T) {
+	start := func(t *testing.T) (*flowtest.Gateway, *flowtest.Browser, string) {
+		g := flowtest.New(t, flowtest.TwoDomains())
+		b := g.Browser(t)
+		b.Follow(b.Get(flowtest.Authorization("login_hint", "ann@acme.com")))
+		provider := g.IdPs["acme.com"]
+		return g, b, url.Values{"state": {provider.Last().State}, "code": {provider.Grant(flowtest.Ann())}}.Encode()
+	}
+	tests := []struct {
+		name string
+		path func(query string) string
+	}{
+		{"without a state", func(string) string { return "/callback/acme.com?code=x" }},
+		{"with a made-up state", func(string) string { return "/callback/acme.com?code=x&state=AAAA.BBBB" }},
+		{"with the state of another sign-in's form", func(q string) string { return "/callback/acme.com?" + q + "x" }},
+		{"with two states", func(q string) string { return "/callback/acme.com?" + q + "&state=other" }},
+		{"with two codes", func(q string) string { return "/callback/acme.com?" + q + "&code=other" }},
+		{"at the callback of another domain", func(q string) string { return "/callback/globex.com?" + q }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g, b, query := start(t)
+			p := b.Get(tt.path(query))
+			if p.Status != http.StatusBadRequest || p.Location != "" || b.Cookies[sessionCookie] != "" {
+				t.Errorf("got %d %q, want an error page and no session", p.Status, p.Location)
+			}
+			if len(g.Audit.Named(audit.SignInFailed)) != 1 || len(g.Audit.Named(audit.SignInOK)) != 0 {
+				t.Errorf("audit events %+v", g.Audit.Events())
+			}
+		})
+	}
+	t.Run("a second time", func(t *testing.T) {
+		_, b, query := start(t)
+		if p := b.Get("/callback/acme.com?" + query); p.Status != http.StatusSeeOther {
+			t.Fatalf("the first time: got %d", p.Status)
+		}
+		if p := b.Get("/callback/acme.com?" + query); p.Status != http.StatusBadRequest {
+			t.Errorf("got %d, want 400", p.Status)
+		}
+	})
+	t.Run("after ten minutes", func(t *testing.T) {
+		g, b, query := start(t)
+		g.Clock.Advance(10 * time.Minute)
+		if p := b.Get("/callback/acme.com?" + query); p.Status != http.StatusBadRequest || b.Cookies[sessionCookie] != "" {
+			t.Errorf("got %d, want 400 and no session", p.Status)
+		}
+	})
+}
+
+func TestWhatTheProviderAnswersDecidesBetweenRefusalAndFault(t *testing.T) {
+	tests := []struct {
+		name   string
+		err    error
+		status int
+		reason string
+	}{
+		{"a provider that is down is a fault with a way to try again", idp.ErrUnavailable, http.StatusServiceUnavailable, "user/sign_in_failed"},
+		{"a person whom the provider denies is refused", idp.ErrDenied, http.StatusForbidden, "user/sign_in_failed"},
+		{"an answer that fails its checks is refused", idp.ErrInvalid, http.StatusForbidden, "user/sign_in_failed"},
+		{"an error that nobody expected is refused", errors.New("odd"), http.StatusForbidden, "user/sign_in_failed"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g := flowtest.New(t, flowtest.DefaultPolicy())
+			b := g.Browser(t)
+			b.Follow(b.Get(flowtest.Authorization()))
+			provider := g.IdPs[flowtest.Domain]
+			provider.Fail(tt.err)
+			p := b.Return(flowtest.Domain, flowtest.Ann())
+			if p.Status != tt.status || p.Reason() != tt.reason || b.Cookies[sessionCookie] != "" {
+				t.Errorf("got %d %q, want %d %q and no session", p.Status, p.Reason(), tt.status, tt.reason)
+			}
+			if denied := len(g.Audit.Named(audit.SignInFailed)) == 1; denied != (tt.status == http.StatusForbidden) {
+				t.Errorf("audit events %+v", g.Audit.Events())
+			}
+			provider.Fail(nil)
+			_, rest, ok := strings.Cut(p.Body, `href="/signin?tx=`)
+			if !ok {
+				t.Fatal("the page has no link to try again")
+			}
+			id, _, _ := strings.Cut(rest, `"`)
+			b.Follow(b.Get("/signin?tx=" + id))
+			if p = b.Follow(b.Return(flowtest.Domain, flowtest.Ann())); !strings.HasPrefix(p.Title(), "Allow Claude") {
+				t.Errorf("trying again: got %d %q, want the consent page", p.Status, p.Title())
+			}
+		})
+	}
+	t.Run("a provider that is down before the redirect is a fault", func(t *testing.T) {
+		g := flowtest.New(t, flowtest.DefaultPolicy())
+		g.IdPs[flowtest.Domain].Fail(idp.ErrUnavailable)
+		b := g.Browser(t)
+		if p := b.Follow(b.Get(flowtest.Authorization())); p.Status != http.StatusServiceUnavailable || !strings.Contains(p.Body, "Try again") {
+			t.Errorf("got %d, want 503 with a way to try again", p.Status)
+		}
+	})
+}
+
+func TestEverySignInBeginsANewSession(t *testing.T) {
+	g := flowtest.New(t, flowtest.DefaultPolicy())
+	b := g.Browser(t)
+	b.SignIn(flowtest.Authorization(), flowtest.Ann())
+	first := b.Cookies[sessionCookie]
+	old := b.Clone()
+	b.SignIn(flowtest.Authorization("prompt", "login"), flowtest.Bob())
+	if b.Cookies[sessionCookie] == first || first == "" {
+		t.Error("the session id did not change")
+	}
+	if p := old.Get("/signout"); strings.Contains(p.Text(), "signed in as") {
+		t.Errorf("the former session still works: %s", p.Text())
+	}
+}
+
+func TestASessionIsUsedAgainUnlessTheRequestAsksForMore(t *testing.T) {
+	tests := []struct {
+		name   string
+		change []string
+		after  time.Duration
+		asked  bool
+	}{
+		{"the next request needs no sign-in", nil, time.Hour, false},
+		{"after eight hours the person signs in again", nil, 8 * time.Hour, true},
+		{"prompt login asks for a sign-in", []string{"prompt", "login"}, 0, true},
+		{"prompt select_account asks for a sign-in", []string{"prompt", "select_account"}, 0, true},
+		{"prompt consent does not", []string{"prompt", "consent"}, 0, false},
+		{"a sign-in older than max_age is asked for again", []string{"max_age", "60"}, 61 * time.Second, true},
+		{"a sign-in younger than max_age will do", []string{"max_age", "60"}, 59 * time.Second, false},
+		{"a hint of somebody else asks for a sign-in", []string{"login_hint", "bob@acme.com"}, 0, true},
+		{"a hint of the same person does not", []string{"login_hint", "ANN@acme.com"}, 0, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g := flowtest.New(t, flowtest.DefaultPolicy())
+			b := g.Browser(t)
+			b.SignIn(flowtest.Authorization(), flowtest.Ann())
+			g.Clock.Advance(tt.after)
+			p := b.Follow(b.Get(flowtest.Authorization(tt.change...)))
+			if asked := strings.HasPrefix(p.Location, "https://idp.acme.com/"); asked != tt.asked {
+				t.Fatalf("got %d %q %q", p.Status, p.Location, p.Title())
+			}
+			if tt.asked { // and it ends there: no second round
+				p = b.Follow(b.Return(flowtest.Domain, flowtest.Ann()))
+			}
+			if !strings.HasPrefix(p.Title(), "Allow Claude") {
+				t.Errorf("got %d %q, want the consent page", p.Status, p.Title())
+			}
+		})
+	}
+}
+
+func TestASignInThatCannotBeRecordedDoesNotCount(t *testing.T) {
+	g := flowtest.New(t, flowtest.DefaultPolicy())
+	b := g.Browser(t)
+	b.Follow(b.Get(flowtest.Authorization()))
+	g.Audit.Fail(errors.New("disk full"))
+	if p := b.Return(flowtest.Domain, flowtest.Ann()); p.Status != http.StatusServiceUnavailable || b.Cookies[sessionCookie] != "" {
+		t.Errorf("got %d, session %q; want 503 and none", p.Status, b.Cookies[sessionCookie])
+	}
+}
+
+func TestASignInIsRecorded(t *testing.T) {
+	g := flowtest.New(t, flowtest.DefaultPolicy())
+	g.Browser(t).SignIn(flowtest.Authorization(), flowtest.Ann())
+	events := g.Audit.Named(audit.SignInOK)
+	if len(events) != 1 || events[0].UserEmail != "ann@acme.com" || events[0].UserID == "" || events[0].DomainID != "acme.com" ||
+		events[0].ClientID != "claude" || !events[0].Durable {
+		t.Errorf("audit events %+v", events)
+	}
+}
+
+func TestSigningOut(t *testing.T) {
+	g := flowtest.New(t, flowtest.DefaultPolicy())
+	b := g.Browser(t)
+	page := b.SignIn(flowtest.Authorization(), flowtest.Ann())
+	if p := b.Get("/signout"); p.Status != http.StatusOK || !strings.Contains(p.Text(), "signed in as ann@acme.com") {
+		t.Errorf("the page asks: got %d %s", p.Status, p.Text())
+	}
+	if p := b.Do(http.MethodPost, "/signout", url.Values{}, http.Header{"Sec-Fetch-Site": {"cross-site"}}); p.Status != http.StatusForbidden || b.Cookies[sessionCookie] == "" {
+		t.Errorf("from another site: got %d, want 403 and the session kept", p.Status)
+	}
+	g.Store.SetDown(true)
+	if p := b.Post("/signout", url.Values{}); p.Status != http.StatusServiceUnavailable || b.Cookies[sessionCookie] == "" {
+		t.Errorf("with the store down: got %d, want 503 and nothing claimed", p.Status)
+	}
+	g.Store.SetDown(false)
+	stolen := b.Clone()
+	if p := b.Post("/signout", url.Values{}); p.Status != http.StatusOK || p.Title() != "You are signed out" || b.Cookies[sessionCookie] != "" {
+		t.Errorf("got %d %q, want signed out", p.Status, p.Title())
+	}
+	if p := stolen.Get("/signout"); !strings.Contains(p.Text(), "not signed in") {
+		t.Errorf("the session still works: %s", p.Text())
+	}
+	if _, err := g.Store.Approval(t.Context(), page.Form().Get("request")); err == nil {
+		t.Error("the pending approval outlived the session")
+	}
+}

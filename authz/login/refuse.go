@@ -1,0 +1,40 @@
+package login
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/teamlumos/mcp-edge/authz/audit"
+	"github.com/teamlumos/mcp-edge/authz/idp"
+	"github.com/teamlumos/mcp-edge/authz/session"
+	"github.com/teamlumos/mcp-edge/authz/web"
+	"github.com/teamlumos/mcp-edge/internal/reason"
+)
+
+// refuse writes down why a person was not signed in and tells them who refused
+// and what to do.
+func (h *Handlers) refuse(w http.ResponseWriter, r *http.Request, tx session.Transaction, domain string, id idp.Identity, why reason.Reason, cause error) {
+	e := event(r.Context(), audit.SignInFailed, domain, tx)
+	e.UserEmail = id.Email
+	h.recordFailure(r.Context(), e, why)
+
+	page := web.Fault{Status: http.StatusForbidden, Reason: why, Title: "You are not signed in", Retry: Path(tx.ID), Err: cause}
+	switch why {
+	case reason.UserEmailWrongDomain:
+		page.What = fmt.Sprintf("Your company's sign-in gave an e-mail address that is not of %s.", domain)
+		page.Todo = "Sign in with your work account. If that is what you did, your administrator corrects the address in your company's sign-in."
+	case reason.UserEmailUnverified:
+		page.What = "Your company's sign-in does not say that your e-mail address is verified."
+		page.Todo = "Verify your address there. Your administrator can also mark this sign-in as one whose addresses are trusted."
+	case reason.UserNotAllowed:
+		page.What = fmt.Sprintf("Your account is not among those that %s lets use this gateway.", domain)
+		page.Todo = fmt.Sprintf("Ask your administrator to add you to a group in `users` of domain %s.", domain)
+	case reason.DomainOff, reason.DomainUnknown:
+		page.What = fmt.Sprintf("Sign-in for %s is not turned on here.", domain)
+		page.Todo = "Ask your administrator to turn the domain on."
+	default:
+		page.What = "Your company's sign-in did not let you in, or its answer could not be trusted."
+		page.Todo = "Try again. If it stays like this, tell your administrator the request number below."
+	}
+	h.cfg.Pages.Fault(w, r, page)
+}

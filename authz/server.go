@@ -1,0 +1,256 @@
+package authz
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/teamlumos/mcp-edge/authz/audit"
+	"github.com/teamlumos/mcp-edge/authz/authorize"
+	"github.com/teamlumos/mcp-edge/authz/client"
+	"github.com/teamlumos/mcp-edge/authz/consent"
+	"github.com/teamlumos/mcp-edge/authz/discovery"
+	"github.com/teamlumos/mcp-edge/authz/grant"
+	"github.com/teamlumos/mcp-edge/authz/idp"
+	"github.com/teamlumos/mcp-edge/authz/keys"
+	"github.com/teamlumos/mcp-edge/authz/login"
+	"github.com/teamlumos/mcp-edge/authz/oauth"
+	"github.com/teamlumos/mcp-edge/authz/opaque"
+	"github.com/teamlumos/mcp-edge/authz/policy"
+	"github.com/teamlumos/mcp-edge/authz/revoke"
+	"github.com/teamlumos/mcp-edge/authz/session"
+	"github.com/teamlumos/mcp-edge/authz/store"
+	"github.com/teamlumos/mcp-edge/authz/token"
+	"github.com/teamlumos/mcp-edge/authz/web"
+	"github.com/teamlumos/mcp-edge/internal/clock"
+)
+
+// Config is what one configuration gives its authorization server. All but the
+// last group is required.
+type Config struct {
+	// Issuer is the issuer identifier (RFC 8414 §2), byte for byte as published.
+	Issuer string
+	Policy *policy.Policy
+	// Profiles are the host profiles, built-in and the operator's own.
+	Profiles *client.Registry
+	// Providers are the identity providers by domain.
+	Providers map[string]idp.Provider
+	// Directory knows the people of the backends.
+	Directory authorize.Directory
+	Audit     audit.Recorder
+
+	// These outlive a configuration and are shared between several.
+	Store  store.Store
+	Keys   *keys.Set
+	Epochs *grant.Epochs
+	Cache  *grant.Cache // nil where several processes write to the store
+
+	// Lifetimes have defaults of their own.
+	Lifetimes grant.Lifetimes
+	// DynamicRegistration offers the registration endpoint (RFC 7591).
+	DynamicRegistration bool
+	Clock               clock.Clock  // default clock.System
+	Rand                io.Reader    // default crypto/rand
+	Log                 *slog.Logger // default slog.Default()
+}
+
+// Server is the authorization server of one configuration. It holds nothing
+// that must be closed.
+type Server struct {
+	grants   *grant.Service
+	metadata *discovery.Document
+	exact    map[string]http.Handler
+	below    map[string]http.Handler // by prefix that ends in a slash
+}
+
+// New puts a server together.
+func New(cfg Config) (*Server, error) {
+	if cfg.Policy == nil || cfg.Profiles == nil || cfg.Store == nil || cfg.Keys == nil || cfg.Audit == nil || cfg.Directory == nil {
+		return nil, errors.New("authz: policy, profiles, store, keys, audit and directory are required")
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = clock.System
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	minter, err := newMinter(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("opaque tokens: %w", err)
+	}
+	s := &Server{exact: map[string]http.Handler{}, below: map[string]http.Handler{}}
+	if s.grants, err = newGrants(cfg, minter); err != nil {
+		return nil, err
+	}
+	if err := s.mountPages(cfg, minter); err != nil {
+		return nil, err
+	}
+	if err := s.mountEndpoints(cfg, minter); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Grants returns the grant service, by which resource servers verify tokens.
+func (s *Server) Grants() *grant.Service { return s.grants }
+
+// Metadata returns the server's metadata document (RFC 8414), which resource
+// hosts serve too, for clients that look nowhere else.
+func (s *Server) Metadata() *discovery.Document { return s.metadata }
+
+// ServeHTTP answers at the issuer's origin. A path that is none of ours is
+// answered as a JSON 404, which is what clients that probe can read.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h := s.handler(r.URL.Path); h != nil {
+		h.ServeHTTP(w, r)
+		return
+	}
+	discovery.NotFound(w, r)
+}
+
+func (s *Server) handler(path string) http.Handler {
+	if h, ok := s.exact[path]; ok {
+		return h
+	}
+	for prefix, h := range s.below {
+		if strings.HasPrefix(path, prefix) {
+			return h
+		}
+	}
+	return nil
+}
+
+func newMinter(cfg Config) (*opaque.Minter, error) {
+	var macKeys []opaque.MACKey
+	for _, k := range cfg.Keys.MACKeys() {
+		macKeys = append(macKeys, opaque.MACKey{ID: k.ID, Key: k.Key})
+	}
+	return opaque.NewMinter(macKeys, cfg.Rand)
+}
+
+func newGrants(cfg Config, minter *opaque.Minter) (*grant.Service, error) {
+	return grant.New(grant.Config{
+		Store: cfg.Store, Minter: minter, Policy: cfg.Policy, Clock: cfg.Clock, Lifetimes: cfg.Lifetimes,
+		GraceOf: func(id string) time.Duration {
+			profile, _ := cfg.Profiles.Profile(id)
+			return profile.RotationGrace
+		},
+		KnownScope: func(resource, scope string) bool {
+			r, _ := cfg.Policy.Resource(resource)
+			return slices.ContainsFunc(r.Scopes, func(s policy.Scope) bool { return s.Name == scope })
+		},
+		Epochs: cfg.Epochs, Cache: cfg.Cache, Rand: cfg.Rand, Log: cfg.Log,
+	})
+}
+
+// mountPages wires what people see: authorization, sign-in, consent.
+func (s *Server) mountPages(cfg Config, minter *opaque.Minter) error {
+	pages, err := web.New(web.Config{Log: cfg.Log})
+	if err != nil {
+		return err
+	}
+	sealer, err := opaque.NewSealer(cfg.Keys.SealKeys())
+	if err != nil {
+		return fmt.Errorf("sealed cookies: %w", err)
+	}
+	transactions, err := session.NewTransactions(sealer, cfg.Clock, cfg.Rand)
+	if err != nil {
+		return err
+	}
+	sessions, err := session.New(session.Config{Store: cfg.Store, Minter: minter, Clock: cfg.Clock, Rand: cfg.Rand})
+	if err != nil {
+		return err
+	}
+	authorizing, err := authorize.New(authorize.Config{
+		Issuer: cfg.Issuer, Pages: pages, Transactions: transactions, Store: cfg.Store, Policy: cfg.Policy,
+		Directory: cfg.Directory, Audit: cfg.Audit, Clock: cfg.Clock, Rand: cfg.Rand, Log: cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	signingIn, err := login.New(login.Config{
+		Pages: pages, Sessions: sessions, Transactions: transactions, Store: cfg.Store, Policy: cfg.Policy,
+		Providers: cfg.Providers, Next: authorizing, Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	asking, err := consent.New(consent.Config{
+		Issuer: cfg.Issuer, Pages: pages, Sessions: sessions, Transactions: transactions, Store: cfg.Store, Policy: cfg.Policy,
+		Codes: s.grants, Audit: cfg.Audit, Clock: cfg.Clock, Rand: cfg.Rand, Log: cfg.Log,
+		ProfileName: func(id string) (string, bool) {
+			profile, ok := cfg.Profiles.Profile(id)
+			return profile.Name, ok
+		},
+	})
+	if err != nil {
+		return err
+	}
+	s.exact["/authorize"] = http.HandlerFunc(authorizing.Authorize)
+	s.exact["/signin"] = http.HandlerFunc(signingIn.SignIn)
+	s.exact["/signout"] = http.HandlerFunc(signingIn.SignOut)
+	s.exact["/consent"] = http.HandlerFunc(asking.Consent)
+	s.below["/callback/"] = http.HandlerFunc(signingIn.Callback)
+	s.below["/assets/"] = pages.Assets()
+	return nil
+}
+
+// mountEndpoints wires what clients call: registration, tokens, metadata.
+func (s *Server) mountEndpoints(cfg Config, minter *opaque.Minter) error {
+	clients, err := client.NewAuthenticator(cfg.Store, 0)
+	if err != nil {
+		return err
+	}
+	tokens, err := token.New(token.Config{Grants: s.grants, Clients: clients, Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log})
+	if err != nil {
+		return err
+	}
+	revoking, err := revoke.New(revoke.Config{Grants: s.grants, Clients: clients, Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log})
+	if err != nil {
+		return err
+	}
+	s.exact["/token"] = tokens
+	s.exact["/revoke"] = revoking
+	if cfg.DynamicRegistration {
+		registering, err := client.NewRegistration(client.RegistrationConfig{
+			Registry: cfg.Profiles, Gate: cfg.Policy, Store: cfg.Store, Secrets: minter,
+			Audit: cfg.Audit, Clock: cfg.Clock, Rand: cfg.Rand, Log: cfg.Log,
+		})
+		if err != nil {
+			return err
+		}
+		s.exact["/register"] = registering
+	}
+	return s.mountDocuments(cfg)
+}
+
+// mountDocuments wires what is public.
+func (s *Server) mountDocuments(cfg Config) error {
+	var scopes []string
+	for _, r := range cfg.Policy.Resources() {
+		for _, scope := range r.Scopes {
+			scopes = oauth.Union(scopes, []string{scope.Name})
+		}
+	}
+	var err error
+	s.metadata, err = discovery.NewServer(discovery.ServerConfig{
+		Issuer: cfg.Issuer, Scopes: scopes, DynamicRegistration: cfg.DynamicRegistration,
+	})
+	if err != nil {
+		return fmt.Errorf("metadata: %w", err)
+	}
+	site := discovery.NewServerSite(s.metadata, discovery.NewJWKS(cfg.Keys.JWKS()))
+	for _, path := range site.Paths() {
+		s.exact[path] = site
+	}
+	return nil
+}

@@ -1,0 +1,58 @@
+package sqlite
+
+import (
+	"context"
+	"time"
+
+	"github.com/teamlumos/mcp-edge/authz/store"
+)
+
+const clientColumns = `c.id, c.profile, c.name, c.redirect_uris, c.grant_types, c.auth_method, c.secret_hash,
+	c.scope, c.application_type, c.software_id, c.software_version, c.created_at, c.authorized_at`
+
+var (
+	selectClient = query("client", `SELECT `+clientColumns+` FROM clients c WHERE c.id = ?`)
+	insertClient = command("create client", `INSERT INTO clients (id, profile, name, redirect_uris, grant_types,
+		auth_method, secret_hash, scope, application_type, software_id, software_version, created_at, authorized_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+	markClient = command("mark client authorized", `UPDATE clients
+		SET authorized_at = iif(authorized_at = 0, ?, authorized_at) WHERE id = ?`)
+	deleteClient = command("delete client", `DELETE FROM clients WHERE id = ?`)
+)
+
+// clientDest are the scan targets for clientColumns.
+func clientDest(c *store.Client) []any {
+	return []any{
+		&c.ID, &c.Profile, &c.Name, toList{&c.RedirectURIs}, toList{&c.GrantTypes}, &c.AuthMethod, toHash{&c.SecretHash},
+		&c.Scope, &c.ApplicationType, &c.SoftwareID, &c.SoftwareVersion, toTime{&c.CreatedAt}, toTime{&c.AuthorizedAt},
+	}
+}
+
+// Client implements store.ClientReader.
+func (r reads) Client(ctx context.Context, id string) (store.Client, error) {
+	var c store.Client
+	if err := r.row(ctx, selectClient, clientDest(&c), id); err != nil {
+		return store.Client{}, err
+	}
+	return c, nil
+}
+
+// CreateClient implements store.ClientWriter.
+func (t *tx) CreateClient(ctx context.Context, c store.Client) error {
+	return t.insert(ctx, insertClient, c.ID, c.Profile, c.Name, jsonList(c.RedirectURIs), jsonList(c.GrantTypes),
+		c.AuthMethod, nullable(c.SecretHash), c.Scope, c.ApplicationType, c.SoftwareID, c.SoftwareVersion,
+		micros(c.CreatedAt), micros(c.AuthorizedAt))
+}
+
+// MarkClientAuthorized implements store.ClientWriter. It returns
+// store.ErrNotFound if there is no such client.
+func (t *tx) MarkClientAuthorized(ctx context.Context, id string, at time.Time) error {
+	return t.change(ctx, markClient, micros(at), id)
+}
+
+// DeleteClient implements store.ClientWriter. It returns store.ErrNotFound if
+// there is no such client. Its families stay, and its access tokens are not
+// found by Access any more.
+func (t *tx) DeleteClient(ctx context.Context, id string) error {
+	return t.change(ctx, deleteClient, id)
+}

@@ -1,0 +1,86 @@
+package sqlite
+
+import (
+	"context"
+	"time"
+
+	"github.com/teamlumos/mcp-edge/authz/store"
+)
+
+// keepSealed is how long a sealed answer stays: the longest rotation grace that
+// can be configured. Past it nobody can be answered with it any more.
+const keepSealed = 10 * time.Minute
+
+// The sweeper's commands take a moment and a limit; oldest first, by an index.
+// "Ended before" is strict: at the moment itself a row is still there.
+var (
+	sweepClients = command("sweep clients", `DELETE FROM clients WHERE id IN (
+		SELECT c.id FROM clients c WHERE c.authorized_at = 0 AND c.created_at < ?1
+		-- A person may be looking at its consent page, or have approved it.
+		AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.client_id = c.id AND a.expires_at >= ?3)
+		AND NOT EXISTS (SELECT 1 FROM families f WHERE f.client_id = c.id)
+		ORDER BY c.created_at LIMIT ?2)`)
+	sweepSessions = command("sweep sessions", `DELETE FROM sessions WHERE hash IN (
+		SELECT hash FROM sessions WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)`)
+	sweepApprovals = command("sweep approvals", `DELETE FROM approvals WHERE id IN (
+		SELECT id FROM approvals WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)`)
+	sweepCodes = command("sweep codes", `DELETE FROM codes WHERE hash IN (
+		SELECT hash FROM codes WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)`)
+	sweepTokens = command("sweep access tokens", `DELETE FROM access_tokens WHERE hash IN (
+		SELECT hash FROM access_tokens WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)`)
+	// Generations and access tokens of a family go with it, by the schema.
+	sweepFamilies = command("sweep families", `DELETE FROM families WHERE id IN (
+		SELECT id FROM families WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2)`)
+	sweepSealed = command("sweep sealed answers", `UPDATE generations SET sealed = NULL WHERE (family_id, gen) IN (
+		SELECT family_id, gen FROM generations WHERE sealed IS NOT NULL AND rotated_at < ?1 ORDER BY rotated_at LIMIT ?2)`)
+)
+
+// Sweep implements store.Sweeper. Each kind is an update of its own, so that
+// other writers get their turn in between; on an error the counts say what was
+// deleted before it. A limit of zero or less deletes nothing.
+func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (store.Swept, error) {
+	var swept store.Swept
+	if limit <= 0 {
+		return swept, nil
+	}
+	for _, kind := range []struct {
+		count   *int
+		command *statement
+		keep    time.Duration
+	}{
+		// Approvals come before the sessions and clients on which they hang.
+		{&swept.Approvals, sweepApprovals, 0},
+		{&swept.Sessions, sweepSessions, 0},
+		{&swept.Codes, sweepCodes, store.KeepCode},
+		{&swept.AccessTokens, sweepTokens, 0},
+		{&swept.SealedAnswers, sweepSealed, keepSealed},
+		{&swept.Families, sweepFamilies, store.KeepFamily},
+		{&swept.Clients, sweepClients, store.KeepUnusedClient},
+	} {
+		args := []any{micros(now.Add(-kind.keep)), limit}
+		if kind.command == sweepClients {
+			args = append(args, micros(now))
+		}
+		n, err := s.sweep(ctx, kind.command, args)
+		if err != nil {
+			return swept, err
+		}
+		*kind.count = int(n)
+	}
+	return swept, nil
+}
+
+func (s *Store) sweep(ctx context.Context, command *statement, args []any) (deleted int64, err error) {
+	e := s.open.Load()
+	if e == nil {
+		return 0, translate(command.op, errNotOpen)
+	}
+	err = e.writer.update(ctx, func(m *member) error {
+		deleted, err = m.exec(ctx, command, args...)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return deleted, nil
+}

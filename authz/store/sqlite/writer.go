@@ -1,0 +1,352 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/teamlumos/mcp-edge/authz/store"
+)
+
+// maxBatch bounds how many updates share one commit, and so how long the first
+// of them waits for its answer.
+const maxBatch = 64
+
+var (
+	savepoint  = command("savepoint", "SAVEPOINT member")
+	keep       = command("release savepoint", "RELEASE member")
+	undo       = command("roll back to savepoint", "ROLLBACK TO member")
+	begin      = command("begin", "BEGIN IMMEDIATE")
+	committing = command("commit", "COMMIT")
+)
+
+// writer runs updates on the one connection that writes.
+//
+// A commit waits for the disk, and SQLite has one writer; so updates that queue
+// up behind each other share a transaction: each runs inside a savepoint, on the
+// goroutine of its caller, and the last one commits for all. The others wait for
+// that commit. There is no goroutine of its own to start, stop or crash, and an
+// update that comes alone waits for nobody.
+type writer struct {
+	turns turns
+	wait  time.Duration
+
+	// The rest belongs to whoever has the turn.
+	dsn      string
+	closed   bool
+	db       *sql.DB
+	conn     *sql.Conn
+	prepared []*sql.Stmt // by slot, as needed
+}
+
+// batch is one transaction with the updates that share it.
+type batch struct {
+	members int
+	done    chan struct{} // closed after the commit, or its failure
+	err     error         // why nothing was committed; set before done is closed
+}
+
+func newWriter(dsn string, wait time.Duration) *writer { return &writer{dsn: dsn, wait: wait} }
+
+// update is Store.Update.
+func (w *writer) update(ctx context.Context, fn func(*member) error) error {
+	if ctx.Err() != nil {
+		return cancelled(ctx, "update")
+	}
+	b, err := w.enter(ctx)
+	if err != nil {
+		return err
+	}
+	verdict := w.run(ctx, b, fn)
+	select {
+	case <-b.done:
+	case <-ctx.Done():
+		select {
+		case <-b.done:
+		default:
+			return cancelled(ctx, "commit")
+		}
+	}
+	if b.err != nil {
+		return b.err
+	}
+	return verdict
+}
+
+// enter waits for the turn and joins the open batch, or begins one.
+func (w *writer) enter(ctx context.Context) (*batch, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, w.wait, errLockWait)
+	defer cancel()
+	b, err := w.turns.await(ctx)
+	if err != nil {
+		return nil, cancelled(ctx, "update")
+	}
+	if b == nil {
+		if err := w.begin(ctx); err != nil {
+			w.turns.release()
+			return nil, err
+		}
+		b = &batch{done: make(chan struct{})}
+	}
+	b.members++
+	return b, nil
+}
+
+// begin opens a transaction that holds SQLite's write lock, for which it waits
+// until ctx ends.
+func (w *writer) begin(ctx context.Context) error {
+	if w.closed {
+		return translate("update", errNotOpen)
+	}
+	err := w.connect(ctx)
+	if err == nil {
+		_, err = w.exec(ctx, begin)
+	}
+	if err == nil {
+		return nil
+	}
+	// Whether the transaction is open is unknown after an interrupt.
+	w.drop()
+	if ctx.Err() != nil {
+		return cancelled(ctx, "update")
+	}
+	return translate("update", err)
+}
+
+// run runs fn as a member of b. In every case, a panic included, it leaves the
+// transaction as fn's outcome demands and gives the turn on.
+func (w *writer) run(ctx context.Context, b *batch, fn func(*member) error) (verdict error) {
+	m := &member{writer: w}
+	undone := true
+	defer func() {
+		m.over.Store(true)
+		if m.fatal == nil {
+			m.fatal = w.leave(undone)
+		}
+		w.settle(b, m.fatal)
+	}()
+	if m.fatal = w.mark(); m.fatal != nil {
+		return m.fatal
+	}
+	if ctx.Err() != nil {
+		return cancelled(ctx, "update")
+	}
+	if err := fn(m); err != nil {
+		return err
+	}
+	if m.failed != nil {
+		// fn went on after a statement that did not take place.
+		return m.failed
+	}
+	undone = false
+	return nil
+}
+
+// mark sets the savepoint to which a member's failure goes back.
+func (w *writer) mark() error {
+	_, err := w.exec(context.Background(), savepoint)
+	return err
+}
+
+// leave ends the member's savepoint.
+func (w *writer) leave(undone bool) error {
+	if undone {
+		if _, err := w.exec(context.Background(), undo); err != nil {
+			return err
+		}
+	}
+	_, err := w.exec(context.Background(), keep)
+	return err
+}
+
+// settle hands the open batch to the next update, or commits it if there is
+// none or the batch is full. After a fatal error nothing of it is committed.
+func (w *writer) settle(b *batch, fatal error) {
+	if fatal == nil {
+		if b.members < maxBatch && w.turns.handOn(b) {
+			return
+		}
+		_, fatal = w.exec(context.Background(), committing)
+	}
+	if fatal != nil {
+		b.err = translate("update", fatal)
+		w.drop() // closing the connection rolls back what is open on it
+	}
+	close(b.done)
+	w.turns.release()
+}
+
+// connect opens the connection if there is none.
+func (w *writer) connect(ctx context.Context) error {
+	if w.conn != nil {
+		return nil
+	}
+	db, err := sql.Open(driverName, w.dsn)
+	if err != nil {
+		return err
+	}
+	db.SetMaxOpenConns(1)
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		_ = db.Close()
+		return err
+	}
+	w.db, w.conn, w.prepared = db, conn, make([]*sql.Stmt, len(statements))
+	return nil
+}
+
+// check opens the connection and sees that what durability rests on is in
+// force: a file system without shared memory, for one, refuses WAL silently.
+func (w *writer) check(ctx context.Context) error {
+	if err := w.connect(ctx); err != nil {
+		return err
+	}
+	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1"} {
+		var have string
+		if err := w.conn.QueryRowContext(ctx, "PRAGMA "+pragma).Scan(&have); err != nil {
+			return err
+		}
+		if have != want {
+			return fmt.Errorf("pragma %s is %s, not %s", pragma, have, want)
+		}
+	}
+	return nil
+}
+
+// drop closes the connection; the next batch opens another.
+func (w *writer) drop() {
+	if w.conn == nil {
+		return
+	}
+	_ = errors.Join(w.conn.Close(), w.db.Close())
+	w.db, w.conn, w.prepared = nil, nil, nil
+}
+
+// close waits for the turn, so that no transaction is cut off.
+func (w *writer) close() {
+	for {
+		b, err := w.turns.await(context.Background())
+		if err != nil {
+			return // a context without end does not fail
+		}
+		w.closed = true
+		if b == nil {
+			break
+		}
+		// An open batch is for its next member to end, or for us.
+		w.settle(b, nil)
+	}
+	w.drop()
+	w.turns.release()
+}
+
+// stmt prepares s on first use.
+func (w *writer) stmt(s *statement) (*sql.Stmt, error) {
+	if p := w.prepared[s.slot]; p != nil {
+		return p, nil
+	}
+	p, err := w.conn.PrepareContext(context.Background(), s.text)
+	if err != nil {
+		return nil, fmt.Errorf("prepare %s: %w", s.op, err)
+	}
+	w.prepared[s.slot] = p
+	return p, nil
+}
+
+func (w *writer) exec(ctx context.Context, s *statement, args ...any) (int64, error) {
+	p, err := w.stmt(s)
+	if err != nil {
+		return 0, err
+	}
+	r, err := p.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+// member is one update inside a batch: what fn's statements run on.
+type member struct {
+	writer *writer
+	over   atomic.Bool // fn has returned; the connection is somebody else's
+	failed error       // a statement did not take place, so this update must not
+	fatal  error       // nothing of the batch can be committed
+}
+
+// admit refuses statements that may not run, before SQLite sees them. A
+// statement itself is never interrupted: SQLite would roll back the whole
+// transaction, which others share.
+func (m *member) admit(ctx context.Context, s *statement) error {
+	if m.over.Load() {
+		return translate(s.op, errOver)
+	}
+	if m.failed == nil && ctx.Err() != nil {
+		m.failed = cancelled(ctx, s.op)
+	}
+	return m.failed
+}
+
+// judge translates the outcome of a statement and remembers what it means for
+// the member and the batch.
+func (m *member) judge(s *statement, err error) error {
+	if err == nil {
+		return nil
+	}
+	out := translate(s.op, err)
+	if errors.Is(out, store.ErrUnavailable) {
+		m.failed = out
+	}
+	if !leavesTransaction(err) {
+		m.fatal = err
+	}
+	return out
+}
+
+func (m *member) row(ctx context.Context, s *statement, dest []any, args ...any) error {
+	if err := m.admit(ctx, s); err != nil {
+		return err
+	}
+	p, err := m.writer.stmt(s)
+	if err == nil {
+		err = p.QueryRowContext(context.WithoutCancel(ctx), args...).Scan(dest...)
+	}
+	return m.judge(s, err)
+}
+
+func (m *member) each(ctx context.Context, s *statement, scan func(scanner) error, args ...any) error {
+	if err := m.admit(ctx, s); err != nil {
+		return err
+	}
+	p, err := m.writer.stmt(s)
+	if err == nil {
+		err = each(context.WithoutCancel(ctx), p, scan, args)
+	}
+	return m.judge(s, err)
+}
+
+// exec runs a command and returns how many rows it changed.
+func (m *member) exec(ctx context.Context, s *statement, args ...any) (int64, error) {
+	if err := m.admit(ctx, s); err != nil {
+		return 0, err
+	}
+	n, err := m.writer.exec(context.WithoutCancel(ctx), s, args...)
+	return n, m.judge(s, err)
+}
+
+// insert runs a command of which only success matters.
+func (m *member) insert(ctx context.Context, s *statement, args ...any) error {
+	_, err := m.exec(ctx, s, args...)
+	return err
+}
+
+// change runs a command that must meet a row; ErrNotFound if it met none.
+func (m *member) change(ctx context.Context, s *statement, args ...any) error {
+	n, err := m.exec(ctx, s, args...)
+	if err == nil && n == 0 {
+		return fmt.Errorf("%s: %w", s.op, store.ErrNotFound)
+	}
+	return err
+}

@@ -1,0 +1,213 @@
+package storetest
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/teamlumos/mcp-edge/authz/store"
+)
+
+// generationKey is the key of a generation.
+type generationKey struct {
+	family string
+	gen    uint32
+}
+
+// model is a store in memory, as plain as it can be: what an engine must do,
+// without how. It is not safe for concurrent use.
+type model struct {
+	clients     map[string]store.Client
+	users       map[string]store.User
+	sessions    map[store.Hash]store.Session
+	approvals   map[string]store.Approval
+	codes       map[store.Hash]store.Code
+	families    map[string]store.Family
+	generations map[generationKey]store.Generation
+	tokens      map[store.Hash]store.AccessToken
+}
+
+func newModel() *model {
+	return &model{
+		clients: map[string]store.Client{}, users: map[string]store.User{},
+		sessions: map[store.Hash]store.Session{}, approvals: map[string]store.Approval{},
+		codes: map[store.Hash]store.Code{}, families: map[string]store.Family{},
+		generations: map[generationKey]store.Generation{}, tokens: map[store.Hash]store.AccessToken{},
+	}
+}
+
+// clone is the state to go back to. Rows are replaced, never changed in place.
+func (m *model) clone() *model {
+	return &model{
+		clients: maps.Clone(m.clients), users: maps.Clone(m.users),
+		sessions: maps.Clone(m.sessions), approvals: maps.Clone(m.approvals),
+		codes: maps.Clone(m.codes), families: maps.Clone(m.families),
+		generations: maps.Clone(m.generations), tokens: maps.Clone(m.tokens),
+	}
+}
+
+// create inserts v unless its key exists or one of its parents does not.
+func create[K comparable, V any](rows map[K]V, key K, v V, parents ...bool) error {
+	if _, ok := rows[key]; ok {
+		return store.ErrConflict
+	}
+	if slices.Contains(parents, false) {
+		return store.ErrNotFound
+	}
+	rows[key] = v
+	return nil
+}
+
+// change applies fn to the row with that key.
+func change[K comparable, V any](rows map[K]V, key K, fn func(*V)) error {
+	v, ok := rows[key]
+	if !ok {
+		return store.ErrNotFound
+	}
+	fn(&v)
+	rows[key] = v
+	return nil
+}
+
+func remove[K comparable, V any](rows map[K]V, key K) error {
+	if _, ok := rows[key]; !ok {
+		return store.ErrNotFound
+	}
+	delete(rows, key)
+	return nil
+}
+
+func has[K comparable, V any](rows map[K]V, key K) bool {
+	_, ok := rows[key]
+	return ok
+}
+
+func find[K comparable, V any](rows map[K]V, key K) (V, error) {
+	v, ok := rows[key]
+	if !ok {
+		return v, store.ErrNotFound
+	}
+	return v, nil
+}
+
+func (m *model) upsertUser(u store.User) (store.User, error) {
+	for id, old := range m.users {
+		if old.Domain == u.Domain && old.Issuer == u.Issuer && old.Subject == u.Subject {
+			old.Email, old.Name, old.Groups, old.SignedIn = u.Email, u.Name, u.Groups, u.SignedIn
+			m.users[id] = old
+			return old, nil
+		}
+	}
+	if err := create(m.users, u.ID, u); err != nil {
+		return store.User{}, err
+	}
+	return u, nil
+}
+
+func (m *model) deleteSession(h store.Hash) {
+	delete(m.sessions, h)
+	maps.DeleteFunc(m.approvals, func(_ string, a store.Approval) bool { return a.SessionHash == h })
+}
+
+func (m *model) deleteUserSessions(userID string) {
+	for h, s := range m.sessions {
+		if s.UserID == userID {
+			m.deleteSession(h)
+		}
+	}
+	maps.DeleteFunc(m.approvals, func(_ string, a store.Approval) bool { return a.UserID == userID })
+}
+
+func (m *model) revokeCodes(userID, clientID string, at time.Time) {
+	for h, c := range m.codes {
+		if c.UserID == userID && (clientID == "" || c.ClientID == clientID) && c.ConsumedAt.IsZero() && c.RevokedAt.IsZero() {
+			c.RevokedAt = at
+			m.codes[h] = c
+		}
+	}
+}
+
+func (m *model) access(h store.Hash) (store.Access, error) {
+	t, okToken := m.tokens[h]
+	f := m.families[t.FamilyID]
+	u, okUser := m.users[f.UserID]
+	c, okClient := m.clients[f.ClientID]
+	if !okToken || !okUser || !okClient {
+		return store.Access{}, store.ErrNotFound
+	}
+	return store.Access{Token: t, Family: f, User: u, Client: c}, nil
+}
+
+func (m *model) live(userID string, now time.Time) []store.Family {
+	var out []store.Family
+	for _, f := range m.families {
+		if f.UserID == userID && f.RevokedAt.IsZero() && f.AbsoluteEnd.After(now) && f.IdleEnd.After(now) {
+			out = append(out, f)
+		}
+	}
+	slices.SortFunc(out, func(a, b store.Family) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.ID, b.ID))
+	})
+	return out
+}
+
+// sweep is Sweep without a limit.
+func (m *model) sweep(now time.Time) store.Swept {
+	var out store.Swept
+	out.Approvals = drop(m.approvals, func(a store.Approval) bool { return a.ExpiresAt.Before(now) })
+	for h, s := range m.sessions {
+		if s.ExpiresAt.Before(now) {
+			m.deleteSession(h)
+			out.Sessions++
+		}
+	}
+	out.Codes = drop(m.codes, func(c store.Code) bool { return c.ExpiresAt.Add(store.KeepCode).Before(now) })
+	out.AccessTokens = drop(m.tokens, func(t store.AccessToken) bool { return t.ExpiresAt.Before(now) })
+	for k, g := range m.generations {
+		if len(g.Sealed) > 0 && g.RotatedAt.Add(KeepSealed).Before(now) {
+			g.Sealed = nil
+			m.generations[k] = g
+			out.SealedAnswers++
+		}
+	}
+	out.Families = drop(m.families, func(f store.Family) bool { return ended(f).Add(store.KeepFamily).Before(now) })
+	maps.DeleteFunc(m.generations, func(k generationKey, _ store.Generation) bool { return !has(m.families, k.family) })
+	maps.DeleteFunc(m.tokens, func(_ store.Hash, t store.AccessToken) bool { return !has(m.families, t.FamilyID) })
+	out.Clients = drop(m.clients, func(c store.Client) bool {
+		return c.AuthorizedAt.IsZero() && c.CreatedAt.Add(store.KeepUnusedClient).Before(now) && !m.inUse(c.ID)
+	})
+	return out
+}
+
+// inUse says that a family or an open consent page names the client.
+func (m *model) inUse(clientID string) bool {
+	for _, f := range m.families {
+		if f.ClientID == clientID {
+			return true
+		}
+	}
+	for _, a := range m.approvals {
+		if a.ClientID == clientID {
+			return true
+		}
+	}
+	return false
+}
+
+// ended is when f ended, or will at the latest.
+func ended(f store.Family) time.Time {
+	end := f.AbsoluteEnd
+	for _, t := range []time.Time{f.IdleEnd, f.RevokedAt} {
+		if !t.IsZero() && t.Before(end) {
+			end = t
+		}
+	}
+	return end
+}
+
+func drop[K comparable, V any](rows map[K]V, when func(V) bool) int {
+	before := len(rows)
+	maps.DeleteFunc(rows, func(_ K, v V) bool { return when(v) })
+	return before - len(rows)
+}

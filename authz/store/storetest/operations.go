@@ -1,0 +1,139 @@
+package storetest
+
+import (
+	"context"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/teamlumos/mcp-edge/authz/store"
+)
+
+// operations do one random thing to both the engine and the model, and return
+// the error of each.
+var operations = []func(w *walk, ctx context.Context, tx store.Tx) (got, want error){
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		c := sampleClient(w.name("client"))
+		c.AuthorizedAt = w.when("authorized")
+		return tx.CreateClient(ctx, c), create(w.model.clients, c.ID, c)
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		id, at := w.name("client"), w.end("at")
+		return tx.MarkClientAuthorized(ctx, id, at), change(w.model.clients, id, func(c *store.Client) {
+			if c.AuthorizedAt.IsZero() {
+				c.AuthorizedAt = at
+			}
+		})
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		id := w.name("client")
+		return tx.DeleteClient(ctx, id), remove(w.model.clients, id)
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		u := sampleUser(w.name("person"))
+		u.ID, u.Email, u.SignedIn = w.name("user id"), w.name("email"), w.when("signed in")
+		stored, got := tx.UpsertUser(ctx, u)
+		model, want := w.model.upsertUser(u)
+		w.equal("upserted", stored, model)
+		return got, want
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		s := sampleSession(w.name("session"), w.name("user"))
+		s.ExpiresAt = w.end("expires")
+		return tx.CreateSession(ctx, s), create(w.model.sessions, s.Hash, s, has(w.model.users, s.UserID))
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		h := w.hash("session")
+		w.model.deleteSession(h)
+		return tx.DeleteSession(ctx, h), nil
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		id := w.name("user")
+		w.model.deleteUserSessions(id)
+		return tx.DeleteUserSessions(ctx, id), nil
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		a := sampleApproval(w.name("approval"), w.name("session"), w.name("user"), w.name("client"))
+		a.ExpiresAt = w.end("expires")
+		return tx.CreateApproval(ctx, a), create(w.model.approvals, a.ID, a,
+			has(w.model.sessions, a.SessionHash), has(w.model.users, a.UserID))
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		id, csrf := w.name("approval"), w.hash("form")
+		return tx.SetApprovalCSRF(ctx, id, csrf), change(w.model.approvals, id, func(a *store.Approval) { a.CSRFHash = csrf })
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		id := w.name("approval")
+		return tx.DeleteApproval(ctx, id), remove(w.model.approvals, id)
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		c := sampleCode(w.name("code"), w.name("user"), w.name("client"))
+		c.ExpiresAt, c.ConsumedAt = w.end("expires"), w.when("consumed")
+		return tx.CreateCode(ctx, c), create(w.model.codes, c.Hash, c, has(w.model.users, c.UserID))
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		c := store.Code{
+			Hash: w.hash("code"), ConsumedAt: w.when("consumed"), RevokedAt: w.when("revoked"),
+			Failures: rapid.IntRange(0, 5).Draw(w.T, "failures"),
+		}
+		return tx.SaveCode(ctx, c), change(w.model.codes, c.Hash, func(m *store.Code) {
+			m.ConsumedAt, m.RevokedAt, m.Failures = c.ConsumedAt, c.RevokedAt, c.Failures
+		})
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		user, client, at := w.name("user"), w.name("client"), w.end("at")
+		if rapid.Bool().Draw(w.T, "all clients") {
+			client = ""
+		}
+		w.model.revokeCodes(user, client, at)
+		return tx.RevokeCodesOfUser(ctx, user, client, at), nil
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		f := sampleFamily(w.name("family"), w.name("user"), w.name("client"))
+		f.CreatedAt, f.AbsoluteEnd, f.IdleEnd = w.end("created"), w.end("absolute end"), w.end("idle end")
+		return tx.CreateFamily(ctx, f), create(w.model.families, f.ID, f, has(w.model.users, f.UserID))
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		f := store.Family{ID: w.name("family"), Gen: rapid.Uint32().Draw(w.T, "gen"), IdleEnd: w.end("idle end")}
+		if f.RevokedAt = w.when("revoked"); !f.RevokedAt.IsZero() {
+			f.RevokedWhy = "user"
+		}
+		return tx.SaveFamily(ctx, f), change(w.model.families, f.ID, func(m *store.Family) {
+			m.Gen, m.IdleEnd, m.RevokedAt, m.RevokedWhy = f.Gen, f.IdleEnd, f.RevokedAt, f.RevokedWhy
+		})
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		g := sampleGeneration(w.name("family"), rapid.Uint32Range(0, 3).Draw(w.T, "gen"))
+		g.RotatedAt, g.Sealed = w.rotation()
+		key := generationKey{g.FamilyID, g.Gen}
+		return tx.CreateGeneration(ctx, g), create(w.model.generations, key, g, has(w.model.families, g.FamilyID))
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		g := store.Generation{FamilyID: w.name("family"), Gen: rapid.Uint32Range(0, 3).Draw(w.T, "gen")}
+		g.RotatedAt, g.Sealed = w.rotation()
+		key := generationKey{g.FamilyID, g.Gen}
+		return tx.SaveGeneration(ctx, g), change(w.model.generations, key, func(m *store.Generation) {
+			m.RotatedAt, m.Sealed = g.RotatedAt, g.Sealed
+		})
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		a := sampleToken(w.name("token"), w.name("family"))
+		a.ExpiresAt = w.end("expires")
+		return tx.CreateAccessToken(ctx, a), create(w.model.tokens, a.Hash, a, has(w.model.families, a.FamilyID))
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		a := store.AccessToken{Hash: w.hash("token"), RevokedAt: w.when("revoked")}
+		return tx.SaveAccessToken(ctx, a), change(w.model.tokens, a.Hash, func(m *store.AccessToken) {
+			m.RevokedAt = a.RevokedAt
+		})
+	},
+}
+
+// rotation is a moment with a sealed answer, or neither.
+func (w *walk) rotation() (time.Time, []byte) {
+	at := w.when("rotated")
+	if at.IsZero() {
+		return at, nil
+	}
+	return at, rapid.SliceOfN(rapid.Byte(), 0, 4).Draw(w.T, "sealed")
+}

@@ -1,0 +1,114 @@
+package storetest
+
+import (
+	"context"
+	"crypto/sha256"
+	"testing"
+	"time"
+
+	"github.com/teamlumos/mcp-edge/authz/store"
+)
+
+// base is the moment at which the sample rows are made.
+var base = time.Date(2026, 3, 14, 15, 9, 26, 535897000, time.UTC)
+
+// hash is a distinct hash for each name.
+func hash(name string) store.Hash { return sha256.Sum256([]byte(name)) }
+
+// The sample rows. Each has a distinct value in every field, so that a mix-up of
+// two columns shows.
+
+func sampleClient(id string) store.Client {
+	return store.Client{
+		ID: id, Profile: "profile of " + id, Name: "name of " + id,
+		RedirectURIs: []string{"https://" + id + ".example/cb", "http://127.0.0.1/cb"},
+		GrantTypes:   []string{"authorization_code", "refresh_token"},
+		AuthMethod:   "client_secret_basic", SecretHash: hash("secret of " + id),
+		Scope: "apps:read requests:write", ApplicationType: "web", SoftwareID: "software", SoftwareVersion: "1.2.3",
+		CreatedAt: base, AuthorizedAt: base.Add(time.Minute),
+	}
+}
+
+func sampleUser(id string) store.User {
+	return store.User{
+		ID: id, Domain: "domain of " + id, Issuer: "https://idp.example/" + id, Subject: "subject of " + id,
+		Email: id + "@example.com", Name: "name of " + id, Groups: []string{"staff", "admins"},
+		CreatedAt: base, SignedIn: base.Add(time.Second),
+	}
+}
+
+func sampleSession(name, userID string) store.Session {
+	return store.Session{
+		Hash: hash(name), UserID: userID,
+		AuthTime: base.Add(-time.Minute), CreatedAt: base, ExpiresAt: base.Add(8 * time.Hour),
+	}
+}
+
+func sampleApproval(id, session, userID, clientID string) store.Approval {
+	return store.Approval{
+		ID: id, SessionHash: hash(session), CSRFHash: hash("form of " + id), UserID: userID,
+		Subject: "backend subject", ClientID: clientID, RedirectURI: "https://cb.example/cb?x=1", State: "state of " + id,
+		Resource: "https://mcp.example/mcp", Scopes: []string{"apps:read", "requests:write"}, Challenge: "challenge of " + id,
+		AuthTime: base.Add(-time.Minute), CreatedAt: base, ExpiresAt: base.Add(10 * time.Minute),
+	}
+}
+
+func sampleCode(name, userID, clientID string) store.Code {
+	return store.Code{
+		Hash: hash(name), FamilyID: "family of " + name, UserID: userID, Domain: "domain", Subject: "backend subject",
+		ClientID: clientID, RedirectURI: "https://cb.example/cb", Resource: "https://mcp.example/mcp",
+		Scopes: []string{"apps:read"}, Challenge: "challenge of " + name,
+		AuthTime: base.Add(-time.Minute), IssuedAt: base, ExpiresAt: base.Add(time.Minute),
+	}
+}
+
+func sampleFamily(id, userID, clientID string) store.Family {
+	return store.Family{
+		ID: id, Domain: "domain", UserID: userID, Subject: "backend subject", ClientID: clientID,
+		Resource: "https://mcp.example/mcp", Scopes: []string{"apps:read", "requests:write"}, Gen: 1,
+		CreatedAt: base, AbsoluteEnd: base.Add(30 * 24 * time.Hour), IdleEnd: base.Add(7 * 24 * time.Hour),
+	}
+}
+
+func sampleGeneration(familyID string, gen uint32) store.Generation {
+	return store.Generation{FamilyID: familyID, Gen: gen, Hash: hash("refresh of " + familyID), CreatedAt: base}
+}
+
+func sampleToken(name, familyID string) store.AccessToken {
+	return store.AccessToken{
+		Hash: hash(name), FamilyID: familyID, Scopes: []string{"apps:read"},
+		IssuedAt: base, ExpiresAt: base.Add(time.Hour),
+	}
+}
+
+// seed stores a client "client", a user "user" with a session "session", and a
+// family "family" with its first generation and an access token "token".
+func seed(t *testing.T, s store.Store) {
+	t.Helper()
+	update(t, s, func(ctx context.Context, tx store.Tx) error { return Seed(ctx, tx) })
+}
+
+// Seed stores one row of each lasting kind: a client "client", a user "user"
+// with a session, a family "family" with its first generation and an access
+// token with the hash SeededToken. Benchmarks of engines start from it.
+func Seed(ctx context.Context, tx store.Tx) error {
+	if err := tx.CreateClient(ctx, sampleClient("client")); err != nil {
+		return err
+	}
+	if _, err := tx.UpsertUser(ctx, sampleUser("user")); err != nil {
+		return err
+	}
+	if err := tx.CreateSession(ctx, sampleSession("session", "user")); err != nil {
+		return err
+	}
+	if err := tx.CreateFamily(ctx, sampleFamily("family", "user", "client")); err != nil {
+		return err
+	}
+	if err := tx.CreateGeneration(ctx, sampleGeneration("family", 1)); err != nil {
+		return err
+	}
+	return tx.CreateAccessToken(ctx, sampleToken("token", "family"))
+}
+
+// SeededToken is the hash of the access token that Seed stores.
+func SeededToken() store.Hash { return hash("token") }

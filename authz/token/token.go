@@ -1,0 +1,171 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/teamlumos/mcp-edge/authz/audit"
+	"github.com/teamlumos/mcp-edge/authz/grant"
+	"github.com/teamlumos/mcp-edge/authz/oauth"
+	"github.com/teamlumos/mcp-edge/authz/store"
+	"github.com/teamlumos/mcp-edge/authz/token/endpoint"
+	"github.com/teamlumos/mcp-edge/internal/clock"
+	"github.com/teamlumos/mcp-edge/internal/reason"
+)
+
+// Grant types that are served (RFC 6749 §4.1.3 and §6).
+const (
+	AuthorizationCode = "authorization_code"
+	RefreshToken      = "refresh_token"
+)
+
+// Grants exchange codes and refresh tokens for tokens.
+type Grants interface {
+	Redeem(ctx context.Context, req grant.RedeemRequest) (grant.Tokens, *oauth.Error)
+	Refresh(ctx context.Context, req grant.RefreshRequest) (grant.Tokens, *oauth.Error)
+}
+
+// Config of the endpoint.
+type Config struct {
+	// Grants is required.
+	Grants Grants
+	// Clients authenticates clients; required.
+	Clients endpoint.Authenticator
+	// Audit is required: no token leaves before its event is stored.
+	Audit audit.Recorder
+	// Clock is clock.System by default.
+	Clock clock.Clock
+	// Log is slog.Default() by default.
+	Log *slog.Logger
+}
+
+// request is a token request, parsed once.
+type request struct {
+	grantType    string
+	code         string
+	redirectURI  string
+	verifier     string
+	refreshToken string
+	scope        string
+	resource     string
+	client       store.Client
+}
+
+// answer is the success answer of RFC 6749 §5.1.
+type answer struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	Scope        string `json:"scope"`
+}
+
+type server struct {
+	grants Grants
+	trail  *endpoint.Trail
+}
+
+// New returns the handler of the token endpoint.
+func New(cfg Config) (http.Handler, error) {
+	if cfg.Grants == nil {
+		return nil, errors.New("token: no grants")
+	}
+	if cfg.Audit == nil {
+		return nil, errors.New("token: no audit recorder")
+	}
+	s := &server{grants: cfg.Grants, trail: endpoint.NewTrail(cfg.Audit, cfg.Clock)}
+	return endpoint.New(endpoint.Config{
+		Name:    "token",
+		Params:  []string{"grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope", "resource"},
+		Clients: cfg.Clients, Trail: s.trail, Log: cfg.Log,
+		Serve: s.serve,
+	})
+}
+
+// serve is parse → decide → audit → answer.
+func (s *server) serve(w http.ResponseWriter, r *http.Request, p oauth.Params, c store.Client) *oauth.Error {
+	ctx := r.Context()
+	req := parse(p, c)
+	tokens, refused := s.exchange(ctx, req)
+	whose := endpoint.Grant{Client: c, Family: tokens.Family, User: tokens.User}
+	if refused != nil {
+		if tokens.Reused {
+			return s.trail.Reused(ctx, whose, refused)
+		}
+		return s.trail.Refused(ctx, whose, refused)
+	}
+	// After a 503 here a refresh is tried again inside the grace and gets this
+	// same pair. A code is spent, and the person has to connect again.
+	if failed := s.trail.Done(ctx, eventOf(req.grantType), whose, strings.Fields(tokens.Scope)); failed != nil {
+		return failed
+	}
+	if !slices.Contains(c.GrantTypes, RefreshToken) {
+		tokens.RefreshToken = "" // the client could not use it
+	}
+	oauth.WriteJSON(w, http.StatusOK, answer{
+		AccessToken: tokens.AccessToken, TokenType: "Bearer", ExpiresIn: tokens.ExpiresIn,
+		RefreshToken: tokens.RefreshToken, Scope: tokens.Scope,
+	})
+	return nil
+}
+
+func parse(p oauth.Params, c store.Client) request {
+	return request{
+		grantType:    p.Get("grant_type"),
+		code:         p.Get("code"),
+		redirectURI:  p.Get("redirect_uri"),
+		verifier:     p.Get("code_verifier"),
+		refreshToken: p.Get("refresh_token"),
+		scope:        p.Get("scope"),
+		resource:     p.Get("resource"),
+		client:       c,
+	}
+}
+
+func (s *server) exchange(ctx context.Context, req request) (grant.Tokens, *oauth.Error) {
+	if refused := req.check(); refused != nil {
+		return grant.Tokens{}, refused
+	}
+	if req.grantType == RefreshToken {
+		return s.grants.Refresh(ctx, grant.RefreshRequest{
+			Token: req.refreshToken, Client: req.client, Scope: req.scope, Resource: req.resource,
+		})
+	}
+	return s.grants.Redeem(ctx, grant.RedeemRequest{
+		Code: req.code, Client: req.client, RedirectURI: req.redirectURI, Verifier: req.verifier, Resource: req.resource,
+	})
+}
+
+// check refuses what needs no look at a grant.
+func (r request) check() *oauth.Error {
+	switch r.grantType {
+	case "":
+		return endpoint.Malformed("grant_type is missing")
+	case AuthorizationCode, RefreshToken:
+	default:
+		return oauth.Errorf(oauth.UnsupportedGrantType, reason.ClientBadRequest, "the grant types are %s and %s", AuthorizationCode, RefreshToken)
+	}
+	if !slices.Contains(r.client.GrantTypes, r.grantType) {
+		return oauth.Errorf(oauth.UnauthorizedClient, reason.ClientBadRequest, "the client is not registered for this grant type")
+	}
+	switch {
+	case r.grantType == AuthorizationCode && r.code == "":
+		return endpoint.Malformed("code is missing")
+	case r.grantType == AuthorizationCode && r.verifier == "":
+		return endpoint.Malformed("code_verifier is missing")
+	case r.grantType == RefreshToken && r.refreshToken == "":
+		return endpoint.Malformed("refresh_token is missing")
+	}
+	return nil
+}
+
+func eventOf(grantType string) string {
+	if grantType == RefreshToken {
+		return audit.TokenRefreshed
+	}
+	return audit.TokenIssued
+}

@@ -1,0 +1,118 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/teamlumos/mcp-edge/authz"
+	"github.com/teamlumos/mcp-edge/authz/discovery"
+	"github.com/teamlumos/mcp-edge/authz/grant"
+	"github.com/teamlumos/mcp-edge/internal/clock"
+	"github.com/teamlumos/mcp-edge/mcpbridge/assertion"
+	"github.com/teamlumos/mcp-edge/mcpbridge/backend"
+	"github.com/teamlumos/mcp-edge/mcpbridge/mcp"
+)
+
+// build makes the handlers of a configuration: first the clients of the
+// backends, which sign-in asks about people; then the authorization server;
+// then the MCP endpoints, which ask it about tokens.
+func (a *App) build(run *running) error {
+	backends := make(map[string]*backend.Client, len(a.bridges))
+	people := make(directory, len(a.bridges))
+	for _, b := range a.bridges {
+		c, err := b.newBackend(a.Issuer, run.runtime)
+		if err != nil {
+			return fmt.Errorf("mcp_bridge %s: %w", b.Path, err)
+		}
+		backends[b.Resource], people[b.Resource] = c, c
+	}
+	tokens := a.Tokens.withDefaults()
+	server, err := authz.New(authz.Config{
+		Issuer:    a.Issuer,
+		Policy:    run.policy,
+		Profiles:  a.profiles,
+		Providers: a.providers,
+		Directory: people,
+		Audit:     run.recorder,
+		Store:     run.runtime.store,
+		Keys:      run.runtime.keys,
+		Epochs:    run.runtime.epochs,
+		Cache:     run.runtime.cache,
+		Lifetimes: grant.Lifetimes{
+			Code:          time.Duration(tokens.Code),
+			Access:        time.Duration(tokens.Access),
+			Refresh:       time.Duration(tokens.Refresh),
+			RefreshIdle:   time.Duration(tokens.RefreshIdle),
+			RotationGrace: time.Duration(tokens.RotationGrace),
+		},
+		DynamicRegistration: a.Registration.dynamic(),
+		Clock:               clock.System,
+		Log:                 a.log,
+	})
+	if err != nil {
+		return fmt.Errorf("building the authorization server: %w", err)
+	}
+	run.auth = server
+	run.endpoints = make(map[string]http.Handler, len(a.bridges))
+	for _, b := range a.bridges {
+		endpoint, err := a.newEndpoint(run, b, server, backends[b.Resource])
+		if err != nil {
+			return fmt.Errorf("mcp_bridge %s: %w", b.Path, err)
+		}
+		run.endpoints[b.Resource] = endpoint
+	}
+	if run.sites, err = a.newSites(server.Metadata(), run.policy); err != nil {
+		return fmt.Errorf("publishing the resources: %w", err)
+	}
+	return nil
+}
+
+// newBackend makes what sends signed requests to the backend of b.
+func (b *Bridge) newBackend(issuer string, rt *runtime) (*backend.Client, error) {
+	base, err := url.Parse(b.Audience)
+	if err != nil {
+		return nil, fmt.Errorf("audience: %w", err)
+	}
+	signer, err := assertion.New(assertion.Config{
+		Issuer: issuer, Audience: b.Audience, Keys: rt.keys, Alg: algorithms[b.Alg], Clock: clock.System,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return backend.New(backend.Config{
+		Base: base, Transport: b.upstream, Credential: backend.Assertion{Signer: signer}, Clock: clock.System, Version: version(),
+	})
+}
+
+// newEndpoint makes the MCP endpoint of b.
+func (a *App) newEndpoint(run *running, b *Bridge, server *authz.Server, c *backend.Client) (http.Handler, error) {
+	kind := toolsets[b.Toolset]
+	set, err := kind.build(c, a.log)
+	if err != nil {
+		return nil, err
+	}
+	metadata, err := discovery.MetadataURL(b.Resource)
+	if err != nil {
+		return nil, err
+	}
+	endpoint, err := mcp.New(mcp.Config{
+		Gate:            &gate{resource: b.Resource, grants: server.Grants(), policy: run.policy},
+		Auditor:         &auditor{resource: b.Resource, recorder: run.recorder},
+		Tools:           set,
+		ServerInfo:      mcp.ServerInfo{Name: "mcp-edge-" + b.Toolset, Title: kind.title, Version: version()},
+		Instructions:    kind.instructions,
+		MetadataURL:     metadata,
+		ChallengeScopes: kind.initial,
+		AllowedOrigins:  a.AllowOrigin,
+		Clock:           clock.System,
+		Log:             a.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		endpoint.ServeHTTP(w, r.WithContext(withCaller(r.Context())))
+	}), nil
+}

@@ -1,0 +1,126 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/teamlumos/mcp-edge/authz/grant"
+	"github.com/teamlumos/mcp-edge/authz/keys"
+	"github.com/teamlumos/mcp-edge/authz/store"
+	"github.com/teamlumos/mcp-edge/internal/clock"
+)
+
+// The pools share what outlives a configuration, by the identity of what is
+// opened and never by its settings: the same file under two keys would have two
+// caches, of which one would not see the revocations of the other.
+var (
+	runtimes = caddy.NewUsagePool()
+	sinks    = caddy.NewUsagePool()
+)
+
+// startTimeout bounds opening the store, migrating it and loading keys.
+const startTimeout = time.Minute
+
+// runtime is one store in use: its handle, the keys of what is kept in it, and
+// what this process remembers of it.
+type runtime struct {
+	store  store.Store
+	keys   *keys.Set
+	epochs *grant.Epochs
+	cache  *grant.Cache
+	sweep  *sweeper
+}
+
+// acquireRuntime returns the runtime of a store, which the first configuration
+// that uses it opens and migrates. It must be released once.
+func acquireRuntime(ctx context.Context, engine StoreEngine, storage keys.Storage) (*runtime, error) {
+	value, _, err := runtimes.LoadOrNew(engine.Identity(), func() (caddy.Destructor, error) {
+		return newRuntime(ctx, engine, storage)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return value.(*runtime), nil
+}
+
+// releaseRuntime gives it back; the last one closes the store.
+func releaseRuntime(engine StoreEngine) error {
+	_, err := runtimes.Delete(engine.Identity())
+	return err
+}
+
+func newRuntime(ctx context.Context, engine StoreEngine, storage keys.Storage) (_ *runtime, err error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	log := liveLog(appName)
+	r := &runtime{epochs: grant.NewEpochs()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.Destruct())
+		}
+	}()
+	if r.store, err = engine.Open(ctx, log); err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	if err = r.store.Migrate(ctx); err != nil {
+		return nil, fmt.Errorf("migrating the store: %w", err)
+	}
+	if r.keys, err = keys.Open(ctx, storage, clock.System, nil); err != nil {
+		return nil, fmt.Errorf("opening the keys: %w", err)
+	}
+	if r.cache, err = grant.NewCache(0); err != nil {
+		return nil, fmt.Errorf("making the token cache: %w", err)
+	}
+	r.sweep = startSweeper(r.store, clock.System, log)
+	return r, nil
+}
+
+// Destruct closes what was opened. No request uses it any more: a configuration
+// releases the runtime only after its last request.
+func (r *runtime) Destruct() error {
+	r.sweep.stop()
+	if r.cache != nil {
+		r.cache.Close()
+	}
+	if r.store == nil {
+		return nil
+	}
+	return r.store.Close()
+}
+
+// openSink is an audit sink in use.
+type openSink struct{ RecordCloser }
+
+// Destruct writes what is queued and closes the sink.
+func (s *openSink) Destruct() error { return s.Close() }
+
+// acquireSink opens an audit sink, or shares it with the configuration that did.
+func acquireSink(sink AuditSink, log *slog.Logger) (RecordCloser, error) {
+	value, _, err := sinks.LoadOrNew(sink.Identity(), func() (caddy.Destructor, error) {
+		opened, err := sink.Open(log)
+		if err != nil {
+			return nil, err
+		}
+		return &openSink{opened}, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the audit sink %s: %w", sink.Identity(), err)
+	}
+	return value.(*openSink), nil
+}
+
+func releaseSink(sink AuditSink) error {
+	_, err := sinks.Delete(sink.Identity())
+	return err
+}
+
+// Interface guards.
+var (
+	_ caddy.Destructor = (*runtime)(nil)
+	_ caddy.Destructor = (*openSink)(nil)
+)

@@ -1,0 +1,151 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/teamlumos/mcp-edge/authz/audit"
+	"github.com/teamlumos/mcp-edge/authz/policy"
+)
+
+// drainTimeout bounds how long a replaced configuration waits for its last
+// request. The longest one is a write to the backend.
+const drainTimeout = time.Minute
+
+// running is what serves requests of one configuration.
+type running struct {
+	runtime    *runtime
+	policy     *policy.Policy
+	recorder   audit.Recorder
+	issuerHost string
+	auth       http.Handler            // the authorization server
+	endpoints  map[string]http.Handler // MCP, by resource
+	sites      map[string]http.Handler // what resource hosts publish, by host
+}
+
+// Start opens what is shared, or joins it, and builds what serves requests.
+// Requests that came earlier wait for it. An error refuses the configuration,
+// and the one before stays in service.
+func (a *App) Start() error {
+	run, err := a.start()
+	if err != nil {
+		return err // Cleanup follows and gives back what was acquired
+	}
+	a.running.Store(run)
+	close(a.ready)
+	a.log.Info("serving", "issuer", a.Issuer, "domains", run.policy.EnabledDomains(), "resources", len(run.endpoints), "version", version())
+	return nil
+}
+
+func (a *App) start() (*running, error) {
+	run := &running{issuerHost: a.host}
+	var err error
+	if run.runtime, err = acquireRuntime(a.ctx, a.engine, a.ctx.Storage()); err != nil {
+		return nil, err
+	}
+	a.held = append(a.held, func() error { return releaseRuntime(a.engine) })
+	if run.recorder, err = a.openSinks(); err != nil {
+		return nil, err
+	}
+	if run.policy, err = a.compile(); err != nil {
+		return nil, err
+	}
+	if err := a.build(run); err != nil {
+		return nil, err
+	}
+	// Written before the first request is served under the new configuration.
+	err = run.recorder.Record(a.ctx, audit.Event{Name: audit.ConfigApplied, Durable: true})
+	if err != nil {
+		return nil, fmt.Errorf("auditing the configuration: %w", err)
+	}
+	return run, nil
+}
+
+// openSinks joins the audit sinks to one recorder.
+func (a *App) openSinks() (audit.Recorder, error) {
+	var recorders []audit.Recorder
+	for _, sink := range a.sinks {
+		recorder, err := acquireSink(sink, liveLog(appName+".audit"))
+		if err != nil {
+			return nil, err
+		}
+		a.held = append(a.held, func() error { return releaseSink(sink) })
+		recorders = append(recorders, recorder)
+	}
+	if len(recorders) == 1 {
+		return recorders[0], nil
+	}
+	return audit.Multi(recorders...), nil
+}
+
+// compile makes the policy, now that all resources are known.
+func (a *App) compile() (*policy.Policy, error) {
+	cfg := policy.Config{Domains: a.domains()}
+	for _, b := range a.bridges {
+		t := toolsets[b.Toolset]
+		cfg.Resources = append(cfg.Resources, policy.Resource{
+			URL: b.Resource, Name: t.title, Scopes: t.scopes, InitialScopes: t.initial, Permissions: t.permissions,
+		})
+	}
+	if len(cfg.Resources) == 0 {
+		a.log.Warn("no mcp_bridge is configured: there is nothing to connect to")
+	}
+	compiled, err := policy.New(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("compiling the policy: %w", err)
+	}
+	return compiled, nil
+}
+
+// Stop is called once another configuration serves, or none. Nothing is closed
+// here: requests are still running.
+func (a *App) Stop() error {
+	a.stopped.Store(true)
+	return nil
+}
+
+// Cleanup gives back what was acquired, after the last request. It is called
+// once, also after a failed Provision or Start.
+func (a *App) Cleanup() error {
+	if a.lifecycle == nil { // Provision was never called
+		return nil
+	}
+	var err error
+	a.cleanup.Do(func() {
+		close(a.gone)
+		idle := a.flights.close()
+		select {
+		case <-idle:
+			err = a.release()
+		default:
+			// Caddy waits for this method with its configuration locked.
+			go a.releaseAfter(idle)
+		}
+	})
+	return err
+}
+
+func (a *App) releaseAfter(idle <-chan struct{}) {
+	timer := time.NewTimer(drainTimeout)
+	defer timer.Stop()
+	select {
+	case <-idle:
+	case <-timer.C:
+		liveLog(appName).Warn("requests of a replaced configuration did not end in time", "waited", drainTimeout)
+	}
+	if err := a.release(); err != nil {
+		liveLog(appName).Error("closing a replaced configuration", "error", err)
+	}
+}
+
+func (a *App) release() error {
+	var errs []error
+	for _, giveBack := range slices.Backward(a.held) {
+		errs = append(errs, giveBack())
+	}
+	a.held = nil
+	return errors.Join(errs...)
+}

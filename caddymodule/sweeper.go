@@ -1,0 +1,72 @@
+package caddymodule
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/teamlumos/mcp-edge/authz/store"
+	"github.com/teamlumos/mcp-edge/internal/clock"
+)
+
+const (
+	// sweepEvery is how often rows past their use are deleted.
+	sweepEvery = time.Minute
+	// sweepLimit bounds the rows of each kind in one transaction, so that a
+	// sweep never holds up a sign-in.
+	sweepLimit = 200
+	// sweepTimeout bounds one transaction.
+	sweepTimeout = 10 * time.Second
+)
+
+// sweeper deletes rows past their use, as long as the store is open.
+type sweeper struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func startSweeper(s store.Sweeper, now clock.Clock, log *slog.Logger) *sweeper {
+	ctx, cancel := context.WithCancel(context.Background())
+	w := &sweeper{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(w.done)
+		ticker := time.NewTicker(sweepEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				sweepAll(ctx, s, now, log)
+			}
+		}
+	}()
+	return w
+}
+
+// stop ends the sweeper and waits for it. It does nothing on a nil sweeper.
+func (w *sweeper) stop() {
+	if w == nil {
+		return
+	}
+	w.cancel()
+	<-w.done
+}
+
+// sweepAll deletes in steps until a step finds less than it may delete.
+func sweepAll(ctx context.Context, s store.Sweeper, now clock.Clock, log *slog.Logger) {
+	for ctx.Err() == nil {
+		step, cancel := context.WithTimeout(ctx, sweepTimeout)
+		swept, err := s.Sweep(step, now.Now(), sweepLimit)
+		cancel()
+		if err != nil {
+			if ctx.Err() == nil {
+				log.WarnContext(ctx, "deleting expired rows; trying again in a minute", "error", err)
+			}
+			return
+		}
+		if most := max(swept.Clients, swept.Sessions, swept.Approvals, swept.Codes, swept.AccessTokens, swept.Families, swept.SealedAnswers); most < sweepLimit {
+			return
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/teamlumos/mcp-edge/authz/policy"
+	"github.com/teamlumos/mcp-edge/mcpbridge/assertion"
+	"github.com/teamlumos/mcp-edge/mcpbridge/backend"
+	"github.com/teamlumos/mcp-edge/mcpbridge/toolset"
+	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/appstore"
+)
+
+// tools is a toolset that is compiled in.
+type tools struct {
+	title        string // shown to people
+	instructions string // read by models
+	scopes       []policy.Scope
+	initial      []string // scopes that are asked for first
+	permissions  []string
+	build        func(*backend.Client, *slog.Logger) (toolset.Set, error)
+}
+
+// toolsets are all of them, by the name that `toolset` takes.
+var toolsets = map[string]tools{"appstore": appStore()}
+
+func appStore() tools {
+	var scopes []policy.Scope
+	for _, s := range appstore.Scopes() {
+		scopes = append(scopes, policy.Scope{Name: s.Name, Title: s.Title, Permissions: s.Permissions})
+	}
+	return tools{
+		title:        "Lumos App Store",
+		instructions: "Search the company's App Store and request access to apps on behalf of the signed-in person. Look an app up before requesting it.",
+		scopes:       scopes,
+		initial:      appstore.InitialScopes(),
+		permissions:  appstore.Permissions(),
+		build: func(c *backend.Client, log *slog.Logger) (toolset.Set, error) {
+			return appstore.New(appstore.Config{Backend: c, Log: log})
+		},
+	}
+}
+
+// checkToolset accepts the name of a toolset.
+func checkToolset(name string) error {
+	if _, ok := toolsets[name]; !ok {
+		return fmt.Errorf("unknown toolset %q: %s", name, suggest(name, slices.Sorted(maps.Keys(toolsets))))
+	}
+	return nil
+}
+
+// checkPermission accepts a permission that some toolset has, or "*".
+func checkPermission(name string) error {
+	var known []string
+	for _, t := range toolsets {
+		known = append(known, t.permissions...)
+	}
+	slices.Sort(known)
+	if name != "*" && !slices.Contains(known, name) {
+		return fmt.Errorf("unknown permission %q: %s, or * for all", name, suggest(name, slices.Compact(known)))
+	}
+	return nil
+}
+
+// algorithms are the JOSE names (RFC 8037 §3.1, RFC 7518 §3.1) of what `alg` takes.
+var algorithms = map[string]string{"": assertion.EdDSA, "eddsa": assertion.EdDSA, "es256": assertion.ES256}
+
+// checkAlg accepts the name of a signature algorithm.
+func checkAlg(name string) error {
+	if _, ok := algorithms[name]; !ok || name == "" {
+		return fmt.Errorf("unknown alg %q: allowed are: eddsa, es256", name)
+	}
+	return nil
+}
+
+// complete refuses a bridge that lacks a line.
+func (b *Bridge) complete() error {
+	var missing []string
+	for _, line := range []struct {
+		missing bool
+		remedy  string
+	}{
+		{b.Resource == "", "resource https://… (the public URL of this path)"},
+		{b.Toolset == "", "toolset appstore"},
+		{b.Audience == "", "audience https://… (the backend's public origin)"},
+		{b.UpstreamRaw == nil, "upstream ADDRESS"},
+	} {
+		if line.missing {
+			missing = append(missing, line.remedy)
+		}
+	}
+	if len(missing) > 0 {
+		return errors.New("mcp_bridge " + b.Path + " lacks: " + strings.Join(missing, ", "))
+	}
+	return nil
+}

@@ -1,0 +1,427 @@
+package backend_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/teamlumos/mcp-edge/internal/clock"
+	"github.com/teamlumos/mcp-edge/internal/reason"
+	"github.com/teamlumos/mcp-edge/mcpbridge/assertion"
+	"github.com/teamlumos/mcp-edge/mcpbridge/backend"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// signer is an assertion that shows what it was asked for.
+type signer struct {
+	last atomic.Pointer[assertion.Request]
+	err  error
+}
+
+func (s *signer) Sign(r assertion.Request) (string, error) {
+	s.last.Store(&r)
+	return "signed", s.err
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+var now = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+
+func newClient(tb testing.TB, base string, transport http.RoundTripper) (*backend.Client, *signer) {
+	tb.Helper()
+	u, err := url.Parse(base)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := new(signer)
+	c, err := backend.New(backend.Config{
+		Base: u, Transport: transport, Credential: backend.Assertion{Signer: s}, Clock: clock.NewFake(now), Version: "1.2.3", MaxAnswer: 1000,
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c, s
+}
+
+// serve starts a backend and returns a client of it.
+func serve(tb testing.TB, h http.HandlerFunc) (*backend.Client, *signer) {
+	tb.Helper()
+	srv := httptest.NewServer(h)
+	transport := &http.Transport{}
+	tb.Cleanup(func() {
+		transport.CloseIdleConnections()
+		srv.Close()
+	})
+	return newClient(tb, srv.URL, transport)
+}
+
+func read() *backend.Request {
+	return &backend.Request{
+		Person: backend.Person{Email: "ada@example.com", Domain: "example.com", Subject: "user-1", ClientID: "client-1", TXN: "txn-1"},
+		Scope:  "s", Permissions: []string{"p"},
+		Method: http.MethodGet, Path: []string{"appstore", "apps"},
+	}
+}
+
+func write() *backend.Request {
+	r := read()
+	r.Method, r.Path, r.Body = http.MethodPost, []string{"appstore", "access_request"}, []byte(`{"app_id":"a"}`)
+	return r
+}
+
+func asError(tb testing.TB, err error) *backend.Error {
+	tb.Helper()
+	var e *backend.Error
+	if !errors.As(err, &e) {
+		tb.Fatalf("error %v is not an *Error", err)
+	}
+	return e
+}
+
+func TestRequestCarriesOurHeadersAndNothingElse(t *testing.T) {
+	t.Parallel()
+	var got *http.Request
+	var body []byte
+	c, s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		got = r
+		body, _ = io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"ok":true}`)
+	})
+	r := write()
+	r.Traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	answer, err := c.Do(t.Context(), r)
+	if err != nil || string(answer) != `{"ok":true}` {
+		t.Fatalf("Do = %s, %v", answer, err)
+	}
+	want := http.Header{
+		"Accept": {"application/json"}, "Accept-Encoding": {"gzip"}, "Authorization": {"Bearer signed"},
+		"Content-Length": {"14"}, "Content-Type": {"application/json"}, "Traceparent": {r.Traceparent},
+		"User-Agent": {"mcp-edge/1.2.3"}, "X-Request-Id": {"txn-1"},
+	}
+	if diff := cmp.Diff(want, got.Header); diff != "" {
+		t.Errorf("headers differ (-want +got):\n%s", diff)
+	}
+	if got.RequestURI != "/appstore/access_request" || got.Method != "POST" || string(body) != `{"app_id":"a"}` {
+		t.Errorf("%s %s %s", got.Method, got.RequestURI, body)
+	}
+	signed := assertion.Request{
+		UserID: "user-1", Email: "ada@example.com", DomainID: "example.com", ClientID: "client-1", Scope: "s", Permissions: []string{"p"},
+		Transaction: "txn-1", Method: "POST", Path: "/appstore/access_request", Body: []byte(`{"app_id":"a"}`),
+	}
+	if diff := cmp.Diff(&signed, s.last.Load()); diff != "" {
+		t.Errorf("what is signed differs (-want +got):\n%s", diff)
+	}
+}
+
+func TestHostileHeaderValuesAreLeftOut(t *testing.T) {
+	t.Parallel()
+	var got http.Header
+	c, _ := newClient(t, "https://api.example.com", roundTrip(func(r *http.Request) (*http.Response, error) {
+		got = r.Header
+		return jsonAnswer(200, `{}`), nil
+	}))
+	r := read()
+	r.Person.TXN = "txn\r\nX-Evil: 1"
+	r.Traceparent = "00-ZZf7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	if _, err := c.Do(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if got.Get("X-Request-Id") != "" || got.Get("Traceparent") != "" {
+		t.Errorf("headers = %v", got)
+	}
+}
+
+func TestPartsCannotLeaveTheirPlace(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		segment string
+		ok      bool
+	}{
+		{"a UUID", "0f5b7c1e-0000-4000-8000-0000000000a1", true},
+		{"all that is allowed", "aZ09-._~", true},
+		{"three dots are a name", "...", true},
+		{"one dot", ".", false},
+		{"two dots", "..", false},
+		{"empty", "", false},
+		{"slash", "a/b", false},
+		{"backslash", `a\b`, false},
+		{"encoded slash", "a%2fb", false},
+		{"encoded dots", "%2e%2e", false},
+		{"query", "a?b", false},
+		{"fragment", "a#b", false},
+		{"path parameter", "a;b", false},
+		{"space", "a b", false},
+		{"line break", "a\r\nb", false},
+		{"NUL", "a\x00", false},
+		{"slash of another script", "a\u2215b", false},
+		{"full width dots", "\uff0e\uff0e", false},
+		{"128 characters", strings.Repeat("a", 128), true},
+		{"129 characters", strings.Repeat("a", 129), false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			sent := ""
+			c, _ := newClient(t, "https://api.example.com", roundTrip(func(r *http.Request) (*http.Response, error) {
+				sent = r.URL.RequestURI()
+				return jsonAnswer(200, `{}`), nil
+			}))
+			r := read()
+			r.Path = []string{"appstore", "apps", tt.segment, "settings"}
+			_, err := c.Do(t.Context(), r)
+			if tt.ok {
+				if want := "/appstore/apps/" + tt.segment + "/settings"; err != nil || sent != want {
+					t.Errorf("sent %q, %v; want %q", sent, err, want)
+				}
+				return
+			}
+			if e := asError(t, err); e.Kind != backend.Internal || !errors.Is(err, backend.ErrSegment) || sent != "" {
+				t.Errorf("sent %q, %v; want ErrSegment", sent, err)
+			}
+		})
+	}
+}
+
+func TestQueryValuesAreEncoded(t *testing.T) {
+	t.Parallel()
+	var got url.Values
+	c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		got = r.URL.Query()
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{}`)
+	})
+	hostile := "a&all_visibilities=true#x\r\ny\x00 +%26;=ü"
+	r := read()
+	r.Query = []backend.Param{{Name: "name_search", Value: hostile}, {Name: "statuses", Value: "A"}, {Name: "statuses", Value: "B"}}
+	if _, err := c.Do(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(url.Values{"name_search": {hostile}, "statuses": {"A", "B"}}, got); diff != "" {
+		t.Errorf("query differs (-want +got):\n%s", diff)
+	}
+	r.Query = []backend.Param{{Name: "q", Value: strings.Repeat("x", 9000)}}
+	if _, err := c.Do(t.Context(), r); asError(t, err).Kind != backend.Internal {
+		t.Errorf("a query of 9,000 bytes: %v", err)
+	}
+}
+
+func TestOnlyKnownMethodsAreSent(t *testing.T) {
+	t.Parallel()
+	c, _ := newClient(t, "https://api.example.com", roundTrip(func(*http.Request) (*http.Response, error) {
+		t.Error("something was sent")
+		return jsonAnswer(200, `{}`), nil
+	}))
+	for _, method := range []string{"", "PUT", "CONNECT", "get", "GET /x HTTP/1.1\r\nX: "} {
+		r := read()
+		r.Method = method
+		if _, err := c.Do(t.Context(), r); err == nil {
+			t.Errorf("method %q was accepted", method)
+		}
+	}
+	r := read()
+	r.Body = []byte("{}")
+	if _, err := c.Do(t.Context(), r); err == nil {
+		t.Error("a GET with a body was accepted")
+	}
+}
+
+func TestNothingIsSentUnsigned(t *testing.T) {
+	t.Parallel()
+	c, s := newClient(t, "https://api.example.com", roundTrip(func(*http.Request) (*http.Response, error) {
+		t.Error("something was sent")
+		return jsonAnswer(200, `{}`), nil
+	}))
+	s.err = errors.New("no key")
+	if _, err := c.Do(t.Context(), write()); asError(t, err).Kind != backend.Internal || asError(t, err).OutcomeUnknown {
+		t.Errorf("Do = %v", err)
+	}
+}
+
+// jsonAnswer returns an answer that a RoundTripper may give.
+func jsonAnswer(status int, body string) *http.Response {
+	return &http.Response{
+		StatusCode: status, ContentLength: -1, Body: io.NopCloser(strings.NewReader(body)),
+		Header: http.Header{"Content-Type": {"application/json"}},
+	}
+}
+
+func TestDeadlineIsTenSecondsForReadsAndThirtyForWrites(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		request *backend.Request
+		want    time.Duration
+		unknown bool
+	}{
+		{"a read", read(), 10 * time.Second, false},
+		{"a write, whose outcome is then unknown", write(), 30 * time.Second, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, _ := newClient(t, "https://api.example.com", roundTrip(func(r *http.Request) (*http.Response, error) {
+					<-r.Context().Done()
+					return nil, r.Context().Err()
+				}))
+				began := time.Now()
+				_, err := c.Do(t.Context(), tt.request)
+				e := asError(t, err)
+				if e.Kind != backend.Timeout || e.OutcomeUnknown != tt.unknown || time.Since(began) != tt.want {
+					t.Errorf("%v after %v", e, time.Since(began))
+				}
+			})
+		})
+	}
+}
+
+func TestDeadlineCoversTheBodyToo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := newClient(t, "https://api.example.com", roundTrip(func(r *http.Request) (*http.Response, error) {
+			a := jsonAnswer(200, "")
+			a.Body = io.NopCloser(blockedReader{r.Context()})
+			return a, nil
+		}))
+		_, err := c.Do(t.Context(), write())
+		if e := asError(t, err); e.Kind != backend.Timeout || !e.OutcomeUnknown {
+			t.Errorf("Do = %v", e)
+		}
+	})
+}
+
+type blockedReader struct{ ctx context.Context }
+
+func (b blockedReader) Read([]byte) (int, error) {
+	<-b.ctx.Done()
+	return 0, b.ctx.Err()
+}
+
+func TestCancellingAReadIsNeitherTimeoutNorOutage(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	c, _ := newClient(t, "https://api.example.com", roundTrip(func(r *http.Request) (*http.Response, error) {
+		cancel()
+		return nil, r.Context().Err()
+	}))
+	if _, err := c.Do(ctx, read()); asError(t, err).Kind != backend.Canceled {
+		t.Errorf("Do = %v", err)
+	}
+}
+
+func TestAWriteIsSentOnceAndOnlyAFailedConnectProvesThatItWasNot(t *testing.T) {
+	t.Parallel()
+	t.Run("the backend drops the connection after reading", func(t *testing.T) {
+		t.Parallel()
+		var posts atomic.Int32
+		c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet {
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = io.WriteString(w, `{}`)
+				return
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			posts.Add(1)
+			panic(http.ErrAbortHandler)
+		})
+		// A used connection is what a transport is tempted to repeat on.
+		if _, err := c.Do(t.Context(), read()); err != nil {
+			t.Fatal(err)
+		}
+		_, err := c.Do(t.Context(), write())
+		if e := asError(t, err); e.Kind != backend.Unavailable || !e.OutcomeUnknown || posts.Load() != 1 {
+			t.Errorf("%v after %d posts", e, posts.Load())
+		}
+	})
+	t.Run("nobody listens", func(t *testing.T) {
+		t.Parallel()
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = l.Close()
+		c, _ := newClient(t, "http://"+l.Addr().String(), &http.Transport{})
+		_, err = c.Do(t.Context(), write())
+		if e := asError(t, err); e.Kind != backend.Unavailable || e.OutcomeUnknown {
+			t.Errorf("Do = %v", e)
+		}
+	})
+	t.Run("the backend cannot be verified", func(t *testing.T) {
+		t.Parallel()
+		srv := httptest.NewTLSServer(http.NotFoundHandler())
+		srv.Config.ErrorLog = nil
+		defer srv.Close()
+		c, _ := newClient(t, srv.URL, &http.Transport{})
+		_, err := c.Do(t.Context(), write())
+		if e := asError(t, err); e.Kind != backend.Unavailable || e.OutcomeUnknown {
+			t.Errorf("Do = %v", e)
+		}
+	})
+}
+
+func TestConfigurationIsChecked(t *testing.T) {
+	t.Parallel()
+	good := func() backend.Config {
+		return backend.Config{
+			Base:      &url.URL{Scheme: "https", Host: "api.example.com"},
+			Transport: roundTrip(nil), Credential: backend.Assertion{},
+		}
+	}
+	if _, err := backend.New(good()); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name   string
+		change func(*backend.Config)
+	}{
+		{"no base", func(c *backend.Config) { c.Base = nil }},
+		{"no transport", func(c *backend.Config) { c.Transport = nil }},
+		{"no credential", func(c *backend.Config) { c.Credential = nil }},
+		{"base without host", func(c *backend.Config) { c.Base.Host = "" }},
+		{"base of another scheme", func(c *backend.Config) { c.Base.Scheme = "ftp" }},
+		{"base with a path", func(c *backend.Config) { c.Base.Path = "/v1" }},
+		{"base with a query", func(c *backend.Config) { c.Base.RawQuery = "a=b" }},
+		{"base with a password", func(c *backend.Config) { c.Base.User = url.UserPassword("a", "secret") }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := good()
+			tt.change(&cfg)
+			_, err := backend.New(cfg)
+			if err == nil {
+				t.Fatal("New accepted it")
+			}
+			if strings.Contains(err.Error(), "secret") {
+				t.Errorf("the error shows a password: %v", err)
+			}
+		})
+	}
+}
+
+func TestEachKindHasAReason(t *testing.T) {
+	t.Parallel()
+	none := []backend.Kind{backend.Internal, backend.Canceled}
+	for k := backend.Internal; k <= backend.BadAnswer; k++ {
+		got := (&backend.Error{Kind: k}).Reason()
+		if slices.Contains(none, k) != (got == reason.None) {
+			t.Errorf("%v has reason %q", k, got)
+		}
+	}
+}

@@ -1,0 +1,194 @@
+package mcp
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/teamlumos/mcp-edge/internal/reason"
+	"github.com/teamlumos/mcp-edge/mcpbridge"
+	"github.com/teamlumos/mcp-edge/mcpbridge/jsonrpc"
+	"github.com/teamlumos/mcp-edge/mcpbridge/toolset"
+)
+
+// Stable error codes of tool results that come from here; the others come from
+// the toolset.
+const (
+	// CodePermissionDenied: the person may not do this; no consent changes that.
+	CodePermissionDenied = "permission_denied"
+	// CodeBadResult: the tool answered with something that is not JSON.
+	CodeBadResult = "bad_result"
+	// CodePanic: the tool failed by a fault of ours. It is in the audit trail
+	// only; the client gets a JSON-RPC error.
+	CodePanic = "internal_error"
+)
+
+// unknownOutcome is how the audit trail names a write that may have happened.
+const unknownOutcome = "unknown"
+
+// maxHint bounds Idempotency-Key, in bytes.
+const maxHint = 128
+
+// callTool decides about a call, runs it, writes it down and answers: in this
+// order, so that nothing runs undecided and nothing is answered unrecorded.
+func (x *exchange) callTool() {
+	e, arguments, no := x.findTool()
+	if no != nil {
+		x.refuse(no)
+		return
+	}
+	tool := &e.tool
+
+	decision := x.gate.Authorize(x.r.Context(), x.principal, tool.Need)
+	switch {
+	case decision.Outcome == mcpbridge.Allow:
+	case undecided(decision):
+		x.refuse(unavailable())
+		return
+	case decision.Outcome == mcpbridge.StepUp:
+		x.auditDenial(tool, decision.Reason, "insufficient_scope")
+		no := x.challenges.insufficientScope(decision.Scopes, tool.Need.Scope, decision.Reason)
+		no.reason = reason.None // it has been audited, with its tool
+		x.refuse(no)
+		return
+	default:
+		x.auditDenial(tool, decision.Reason, CodePermissionDenied)
+		x.answer(denied(decision.Reason))
+		return
+	}
+
+	result, panicked := x.run(tool, arguments)
+	recorded := x.auditCall(tool, &result)
+	switch {
+	case x.r.Context().Err() != nil:
+		// The client left: it gets nothing more for this request.
+	case panicked:
+		x.refuse(broken(tool.Need.Write))
+	case !recorded && !tool.Need.Write:
+		x.refuse(unavailable())
+	default:
+		x.answer(&result)
+	}
+}
+
+// findTool reads the tool and the arguments out of the parameters.
+func (x *exchange) findTool() (*entry, []byte, *refusal) {
+	name, ok := jsonrpc.Unquote(x.params[paramName])
+	if !ok {
+		return nil, nil, x.fault(jsonrpc.CodeInvalidParams, "params.name must be a string.")
+	}
+	e := x.catalog.byName[string(name)]
+	if e == nil {
+		return nil, nil, x.fault(jsonrpc.CodeInvalidParams, "There is no such tool. Ask tools/list for the tools.")
+	}
+	switch arguments := x.params[paramArguments]; {
+	case arguments == nil, arguments.Kind() == 'n':
+		return e, []byte(`{}`), nil
+	case arguments.Kind() == '{':
+		return e, arguments, nil
+	default:
+		return nil, nil, x.fault(jsonrpc.CodeInvalidParams, "params.arguments must be an object.")
+	}
+}
+
+// undecided reports a decision that could not be made: that is our fault and
+// temporary, not a denial.
+func undecided(d mcpbridge.Decision) bool {
+	return d.Outcome != mcpbridge.Allow && (d.Reason == reason.StoreUnavailable || d.Reason == reason.BackendUnavailable)
+}
+
+// run calls the tool. A read is cancelled when the client leaves; a write is
+// not, because it may have reached the backend and its outcome must be known.
+func (x *exchange) run(tool *toolset.Tool, arguments []byte) (result toolset.Result, panicked bool) {
+	ctx := x.r.Context()
+	if tool.Need.Write {
+		ctx = context.WithoutCancel(ctx)
+	}
+	defer func() {
+		fault := recover()
+		if fault == nil {
+			return
+		}
+		// The stack names functions and lines only: arguments and values of a panic
+		// may hold what people typed.
+		x.log.ErrorContext(ctx, "a tool panicked", "tool", tool.Name, "request_id", x.requestID, "panic", panicKind(fault), "stack", stack())
+		result, panicked = toolset.Result{IsError: true, Code: CodePanic}, true
+		if tool.Need.Write {
+			result.WriteOutcome = unknownOutcome
+		}
+	}()
+	result = x.tools.Call(ctx, &toolset.Call{
+		Tool: tool.Name, Arguments: arguments, Principal: x.principal, RequestID: x.requestID, Need: tool.Need,
+		IdempotencyHint: idempotencyHint(x.r.Header),
+	})
+	if !result.IsError && result.Structured != nil && !isObject(result.Structured) {
+		x.log.ErrorContext(ctx, "a tool's result is not a JSON object", "tool", tool.Name, "request_id", x.requestID)
+		result.IsError, result.Structured, result.Code, result.Reason = true, nil, CodeBadResult, reason.BackendBadAnswer
+		result.Text = "The answer could not be read. It is not known to be wrong, only unreadable; try again later."
+		if tool.Need.Write {
+			result.Text = "The answer to this change could not be read. The change may have been made: look before you try again."
+		}
+	}
+	return result, false
+}
+
+// isObject guards the frame: a result that is not exactly one object could end
+// it early and go on with members of its own.
+func isObject(v []byte) bool {
+	return jsontext.Value(v).Kind() == '{' && jsontext.Value(v).IsValid()
+}
+
+// broken answers for a tool that panicked.
+func broken(write bool) *refusal {
+	no := &refusal{status: http.StatusInternalServerError, code: jsonrpc.CodeInternalError, message: "The tool failed by a fault of the server."}
+	if write {
+		no.message += " It is not known whether the change was made: look before you try again."
+	}
+	return no
+}
+
+// denied is a tool error and not a challenge: asking for consent again would
+// change nothing, and clients would ask for ever.
+func denied(why reason.Reason) *toolset.Result {
+	text := "You are not allowed to do this. Trying again or signing in again will not change it; ask an administrator of your organization."
+	if why.Layer() == reason.LayerRole {
+		text = "Your role does not allow this. Trying again or signing in again will not change it; ask an administrator of your organization."
+	}
+	return &toolset.Result{IsError: true, Code: CodePermissionDenied, Reason: why, Text: text}
+}
+
+// idempotencyHint reads Idempotency-Key. A value that is not one short line of
+// printable ASCII is as good as none.
+func idempotencyHint(h http.Header) string {
+	value, _, ok := single(h["Idempotency-Key"])
+	if !ok || len(value) > maxHint {
+		return ""
+	}
+	return value
+}
+
+// panicKind describes a panic without its text, unless the runtime wrote that.
+func panicKind(fault any) string {
+	if err, ok := fault.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", fault)
+}
+
+// stack lists the functions below the panic, innermost first.
+func stack() []string {
+	var pcs [32]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	var lines []string
+	for {
+		frame, more := frames.Next()
+		lines = append(lines, fmt.Sprintf("%s:%d", frame.Function, frame.Line))
+		if !more {
+			return slices.Clip(lines)
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package mcp_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+)
+
+var update = flag.Bool("update", false, "rewrite the answers in testdata from what the server says")
+
+// TestTranscripts replays conversations from testdata/*.txtar. Files named
+// "… request" hold headers, an empty line and a body; the file after each is
+// the whole answer.
+func TestTranscripts(t *testing.T) {
+	paths, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no transcripts: %v", err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			old, err := txtar.ParseFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			now := &txtar.Archive{Comment: old.Comment}
+			e := serve(t, small)
+			for _, file := range old.Files {
+				step, ok := strings.CutSuffix(file.Name, " request")
+				if !ok {
+					continue
+				}
+				head, body, _ := strings.Cut(string(file.Data), "\n\n")
+				got := e.do(t, call{headers: strings.Split(head, "\n"), body: strings.TrimSpace(body)})
+				now.Files = append(now.Files, file, txtar.File{Name: step + " answer", Data: transcribe(t, got)})
+			}
+			if *update {
+				if err := os.WriteFile(path, txtar.Format(now), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(string(txtar.Format(old)), string(txtar.Format(now))); diff != "" {
+				t.Errorf("the conversation changed; if it should, run the test with -update (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// transcribe writes an answer down without what differs from run to run.
+func transcribe(t *testing.T, a answer) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "HTTP %d\n", a.status)
+	var names []string
+	for name := range a.header {
+		if name != "Date" && name != "Content-Length" && name != "X-Request-Id" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		fmt.Fprintf(&b, "%s: %s\n", name, strings.Join(a.header[name], ", "))
+	}
+	b.WriteByte('\n')
+	if a.body != "" {
+		if err := json.Indent(&b, []byte(a.body), "", "  "); err != nil {
+			t.Fatal(err)
+		}
+		b.WriteByte('\n')
+	}
+	return b.Bytes()
+}

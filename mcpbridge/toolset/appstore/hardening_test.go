@@ -1,0 +1,206 @@
+package appstore_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/teamlumos/mcp-edge/mcpbridge/toolset"
+	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/appstore"
+)
+
+// injections are values that mean something to a server, a proxy or a log.
+var injections = []struct{ name, value string }{
+	{"parent", "../users/current"},
+	{"parent alone", ".."},
+	{"this", "."},
+	{"encoded parent", "%2e%2e%2fusers"},
+	{"double encoded", "%252e%252e%252f"},
+	{"backslash", `..\users`},
+	{"query", "hub?all_visibilities=true"},
+	{"parameter", "hub&target_user_id=you"},
+	{"fragment", "hub#x"},
+	{"matrix parameter", "hub;x=1"},
+	{"line break", "hub\r\nX-Evil: 1"},
+	{"NUL", "hub\x00"},
+	{"delete", "hub\x7f"},
+	{"division slash", "hub\u2215settings"},
+	{"full width slash", "hub\uff0fsettings"},
+	{"full width dots", "\uff0e\uff0e"},
+	{"bidirectional override", "hub\u202e"},
+	{"absolute address", "https://evil.example/"},
+	{"user information", "@evil.example"},
+	{"template", "{app_id}"},
+	{"one megabyte", strings.Repeat("A", 1<<20)},
+	{"empty", ""},
+	{"space", " "},
+}
+
+// places are all arguments that take a string. An id refuses every injection; a
+// text may take those that are text, and then they arrive as its value.
+var places = []struct {
+	tool, member string
+	id           bool
+	rest         string
+}{
+	{"search_apps", "query", false, ``},
+	{"get_app", "app_id", true, ``},
+	{"list_requestable_permissions", "app_id", true, ``},
+	{"list_requestable_permissions", "query", false, `,"app_id":"hub"`},
+	{"list_access_requests", "app_id", true, ``},
+	{"list_access_requests", "state", true, ``},
+	{"get_access_request", "request_id", true, ``},
+	{"submit_access_request", "app_id", true, `,"justification":"x"`},
+	{"submit_access_request", "justification", false, `,"app_id":"hub","permission_ids":["read"]`},
+	{"submit_access_request", "permission_ids", true, `,"app_id":"hub","justification":"x"`},
+	{"submit_access_request", "access_length", true, `,"app_id":"hub","justification":"x","permission_ids":["read"]`},
+	{"cancel_access_request", "request_id", true, ``},
+	{"cancel_access_request", "reason", false, `,"request_id":"req-1"`},
+}
+
+func TestNoArgumentLeavesItsPlace(t *testing.T) {
+	t.Parallel()
+	set, f := newSet(t) // refuses every request that is not documented
+	for _, p := range places {
+		for _, in := range injections {
+			value := string(mustEncode(t, in.value))
+			if p.member == "permission_ids" {
+				value = "[" + value + "]"
+			}
+			before := len(f.lines())
+			got := run(t.Context(), set, p.tool, fmt.Sprintf(`{"%s":%s%s}`, p.member, value, p.rest))
+			sent := f.lines()[before:]
+			switch {
+			case p.id && !got.IsError:
+				t.Errorf("%s %s took %s: %v", p.tool, p.member, in.name, sent)
+			case got.Code == "invalid_arguments" && len(sent) > 0:
+				t.Errorf("%s %s with %s was sent before it was checked: %v", p.tool, p.member, in.name, sent)
+			case p.id && p.member != "access_length" && got.Code != "invalid_arguments":
+				t.Errorf("%s %s with %s: %s", p.tool, p.member, in.name, got.Code)
+			}
+			if len(got.Text) > 1000 {
+				t.Errorf("%s %s with %s is answered with %d bytes", p.tool, p.member, in.name, len(got.Text))
+			}
+		}
+	}
+	for _, body := range f.posts() {
+		var sent map[string]any
+		if err := json.Unmarshal([]byte(body), &sent); err != nil || sent["app_id"] != "hub" {
+			t.Errorf("posted %s", body)
+		}
+	}
+}
+
+func TestArgumentsMustMatchTheSchema(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, tool, arguments string }{
+		{"not an object", "search_apps", `[]`},
+		{"null", "search_apps", `null`},
+		{"nothing", "search_apps", ``},
+		{"trailing data", "search_apps", `{}{}`},
+		{"an unknown member", "search_apps", `{"all_visibilities":true}`},
+		{"another case", "get_app", `{"App_ID":"hub"}`},
+		{"a duplicate member", "get_app", `{"app_id":"hub","app_id":"wiki"}`},
+		{"a duplicate by escape", "get_app", `{"app_id":"hub","app_\u0069d":"wiki"}`},
+		{"a duplicate inside telemetry", "search_apps", `{"telemetry":{"intent":"a","intent":"b"}}`},
+		{"invalid UTF-8", "search_apps", "{\"query\":\"\xff\"}"},
+		{"a missing member", "get_app", `{}`},
+		{"null in place of a value", "search_apps", `{"page":null}`},
+		{"a string in place of a number", "search_apps", `{"page":"1"}`},
+		{"a fraction", "search_apps", `{"page":1.5}`},
+		{"page zero", "search_apps", `{"page":0}`},
+		{"a negative page", "search_apps", `{"page":-1}`},
+		{"a huge page", "search_apps", `{"page":1e300}`},
+		{"a number that is none", "search_apps", `{"page":1e999999999}`},
+		{"a page size over the limit", "search_apps", `{"page_size":51}`},
+		{"an unknown state", "list_access_requests", `{"state":"OPEN"}`},
+		{"no justification", "submit_access_request", `{"app_id":"hub"}`},
+		{"an empty justification", "submit_access_request", `{"app_id":"hub","justification":""}`},
+		{"a blank justification", "submit_access_request", `{"app_id":"hub","justification":" \n\t"}`},
+		{"a long justification", "submit_access_request", `{"app_id":"hub","justification":"` + strings.Repeat("x", 2001) + `"}`},
+		{"no permissions in the list", "submit_access_request", `{"app_id":"hub","justification":"x","permission_ids":[]}`},
+		{"a permission twice", "submit_access_request", `{"app_id":"hub","justification":"x","permission_ids":["read","read"]}`},
+		{"too many permissions", "submit_access_request", `{"app_id":"hub","justification":"x","permission_ids":[` + strings.TrimSuffix(strings.Repeat(`"a",`, 21), ",") + `]}`},
+		{"a request for another person", "submit_access_request", `{"app_id":"hub","justification":"x","target_user_id":"you"}`},
+		{"a request by another person", "submit_access_request", `{"app_id":"hub","justification":"x","requester_user_id":"you"}`},
+		{"an idempotency key, which is not offered yet", "submit_access_request", `{"app_id":"hub","justification":"x","idempotency_key":"k"}`},
+		{"a long intent", "search_apps", `{"telemetry":{"intent":"` + strings.Repeat("x", 501) + `"}}`},
+		{"more telemetry", "search_apps", `{"telemetry":{"intent":"x","user":"you"}}`},
+		{"deep nesting", "search_apps", `{"query":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			set, f := newSet(t)
+			got := run(t.Context(), set, tt.tool, tt.arguments)
+			if !got.IsError || got.Code != "invalid_arguments" || len(f.lines()) != 0 {
+				t.Errorf("result %+v after %v", got, f.lines())
+			}
+			if want := map[bool]string{true: "failed_validation"}[tt.tool == "submit_access_request"]; got.WriteOutcome != want {
+				t.Errorf("outcome %q, want %q", got.WriteOutcome, want)
+			}
+		})
+	}
+}
+
+func TestTextArrivesAsItWasWritten(t *testing.T) {
+	t.Parallel()
+	const prose = "On call: \"prod\" & <b>more</b>\n\t2nd line, äöü, 日本 👩‍💻 ../?x=#"
+	set, f := newSet(t)
+	got := run(t.Context(), set, submit, fmt.Sprintf(`{"app_id":"hub","permission_ids":["read"],"justification":%s}`, mustEncode(t, prose)))
+	if got.WriteOutcome != "created" {
+		t.Fatalf("result %+v", got)
+	}
+	var sent struct {
+		Justification string `json:"business_justification"`
+	}
+	if err := json.Unmarshal([]byte(f.posts()[0]), &sent); err != nil || sent.Justification != prose {
+		t.Errorf("posted %s", f.posts()[0])
+	}
+}
+
+func FuzzArguments(f *testing.F) {
+	set, backend := newSet(f) // fails on every request that is not documented
+	tools := set.List()
+	for i := range tools {
+		f.Add(i, `{"app_id":"hub","justification":"x","permission_ids":["read"],"telemetry":{"intent":"x"}}`)
+		f.Add(i, `{"request_id":"req-1","reason":"x"}`)
+		f.Add(i, `{"query":"../%2e","page":2}`)
+	}
+	f.Fuzz(func(t *testing.T, i int, arguments string) {
+		tool := tools[(i%len(tools)+len(tools))%len(tools)].Name
+		before := len(backend.lines())
+		got := run(t.Context(), set, tool, arguments)
+		if got.IsError == (got.Code == "") || got.IsError == (got.Structured != nil) || got.IsError && got.Text == "" {
+			t.Fatalf("%s %s: %+v", tool, arguments, got)
+		}
+		if got.Code == "invalid_arguments" && len(backend.lines()) != before {
+			t.Fatalf("%s %s was sent before it was checked", tool, arguments)
+		}
+		if !got.IsError {
+			conforms(t, set, tool, got.Structured)
+		}
+	})
+}
+
+func BenchmarkCall(b *testing.B) {
+	for _, bench := range []struct{ name, tool, arguments string }{
+		{"refused arguments", "get_app", `{"app_id":"../x"}`},
+		{"search_apps", "search_apps", `{"query":"hub","page_size":25}`},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			set, err := appstore.New(appstore.Config{Backend: canned{}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			call := &toolset.Call{Tool: bench.tool, Arguments: []byte(bench.arguments), Principal: principal(), RequestID: "txn-1"}
+			b.ReportAllocs()
+			for b.Loop() {
+				set.Call(context.Background(), call)
+			}
+		})
+	}
+}

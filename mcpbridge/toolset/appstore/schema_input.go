@@ -1,0 +1,71 @@
+package appstore
+
+// The input schemas (JSON Schema 2020-12). They are what is published and what
+// is enforced: every string and array is bounded, no property is open.
+
+const (
+	// idSchema admits what can be one path segment: no dot at the start, so
+	// neither "." nor "..", and nothing that needs an escape.
+	idSchema = `"type":"string","maxLength":128,"pattern":"^[A-Za-z0-9_-][A-Za-z0-9._~-]*$"`
+	// lineSchema is text without control characters.
+	lineSchema = `"type":"string","pattern":"^[^\\x00-\\x1f\\x7f]*$"`
+	// proseSchema is text with at least one visible character; of the control
+	// characters only tab and line breaks.
+	proseSchema = `"type":"string","minLength":1,"pattern":"^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*[^\\s\\x00-\\x1f\\x7f][^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$"`
+
+	pageProperty = `"page":{"type":"integer","minimum":1,"maximum":10000,"default":1,` +
+		`"description":"Page of the results, from 1. Ask for the next one while has_more is true."}`
+	telemetryProperty = `"telemetry":{"type":"object","additionalProperties":false,"properties":{` +
+		`"intent":{"type":"string","maxLength":500,"description":"One sentence: what the user wants to achieve. Written to the company's audit trail."}},` +
+		`"description":"Optional. Not needed for the result."}`
+	appIDProperty = `"app_id":{` + idSchema + `,"description":"The app's id, from search_apps. Not its name."}`
+	requestIDProp = `"request_id":{` + idSchema + `,"description":"The access request's id, from list_access_requests or submit_access_request."}`
+	permissionIDs = `"permission_ids":{"type":"array","minItems":1,"maxItems":20,"uniqueItems":true,"items":{` + idSchema + `},` +
+		`"description":"Ids from list_requestable_permissions. Leave out where get_app says permission_selection is none."}`
+)
+
+// object returns an object schema with exactly the given properties.
+func object(required, properties string) string {
+	return `{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","additionalProperties":false,` +
+		`"required":[` + required + `],"properties":{` + properties + `}}`
+}
+
+var (
+	searchAppsInput = object(``,
+		`"query":{`+lineSchema+`,"minLength":1,"maxLength":200,"description":"Part of the app's name. Leave out to list all apps."},`+
+			`"exact":{"type":"boolean","default":false,"description":"Match the whole name only."},`+
+			pageProperty+`,`+
+			`"page_size":{"type":"integer","minimum":1,"maximum":50,"default":25,"description":"Results per page."},`+
+			telemetryProperty)
+
+	getAppInput = object(`"app_id"`, appIDProperty+`,`+telemetryProperty)
+
+	listPermissionsInput = object(`"app_id"`,
+		appIDProperty+`,`+
+			`"query":{`+lineSchema+`,"minLength":1,"maxLength":200,"description":"Part of the permission's name."},`+
+			pageProperty+`,`+telemetryProperty)
+
+	listRequestsInput = object(``,
+		`"state":{"type":"string","enum":["open","granted","refused","ended","all"],"default":"open",`+
+			`"description":"open: waiting for approval or provisioning. granted: access was given. refused: denied. ended: cancelled, expired or removed. all: every request."},`+
+			`"app_id":{`+idSchema+`,"description":"Only requests for this app."},`+
+			pageProperty+`,`+telemetryProperty)
+
+	getRequestInput = object(`"request_id"`,
+		requestIDProp+`,`+
+			`"include_tasks":{"type":"boolean","default":false,"description":"Also return who has to act on the request."},`+
+			telemetryProperty)
+
+	submitInput = object(`"app_id","justification"`,
+		appIDProperty+`,`+
+			`"justification":{`+proseSchema+`,"maxLength":2000,"description":"Why the user needs the access, in the user's own words. Approvers read it. Ask the user; do not invent it."},`+
+			permissionIDs+`,`+
+			`"access_length":{`+lineSchema+`,"minLength":1,"maxLength":40,"description":"One of access_lengths of get_app or of the chosen permissions, for example \"12 hours\". Leave out for the default."},`+
+			`"allow_duplicate":{"type":"boolean","default":false,"description":"Submit although the user has an open request for the same thing. Only when the user asked for that."},`+
+			telemetryProperty)
+
+	cancelInput = object(`"request_id"`,
+		requestIDProp+`,`+
+			`"reason":{`+lineSchema+`,"minLength":1,"maxLength":500,"description":"Why it is cancelled. Approvers can read it."},`+
+			telemetryProperty)
+)
