@@ -42,9 +42,10 @@ func withCaller(ctx context.Context) context.Context {
 // Authenticate implements mcpbridge.Gate.
 func (g *gate) Authenticate(ctx context.Context, token string) (*mcpbridge.Principal, error) {
 	session, err := g.grants.Verify(ctx, token, g.resource)
+	var invalid *grant.InvalidError
 	switch {
-	case errors.Is(err, grant.ErrInvalid):
-		return nil, fmt.Errorf("%w: %w", mcpbridge.ErrInvalidToken, err)
+	case errors.As(err, &invalid):
+		return nil, &refusedToken{invalid}
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", mcpbridge.ErrUnavailable, err)
 	}
@@ -64,6 +65,18 @@ func (g *gate) Authenticate(ctx context.Context, token string) (*mcpbridge.Princ
 	}
 	return p, nil
 }
+
+// refusedToken is mcpbridge.ErrInvalidToken with the reason, for the audit trail.
+type refusedToken struct{ cause *grant.InvalidError }
+
+// Error names the reason, never the token.
+func (e *refusedToken) Error() string { return e.cause.Error() }
+
+// Reason names the layer that refused.
+func (e *refusedToken) Reason() reason.Reason { return e.cause.Reason }
+
+// Unwrap returns mcpbridge.ErrInvalidToken.
+func (e *refusedToken) Unwrap() error { return mcpbridge.ErrInvalidToken }
 
 // effective are the permissions that the token's scopes reach and the person's
 // roles hold, sorted as both are.

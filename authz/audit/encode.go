@@ -93,6 +93,8 @@ func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	for _, r := range s { // invalid UTF-8 comes out as U+FFFD
 		switch {
+		case ' ' <= r && r < 0x7f && r != '"' && r != '\\':
+			dst = append(dst, byte(r)) // nearly all there is: spare it the tables below
 		case r == '"' || r == '\\':
 			dst = append(dst, '\\', byte(r))
 		case unicode.IsControl(r):

@@ -117,13 +117,13 @@ func TestNoCredentialPassesThroughAnyField(t *testing.T) {
 	}
 	wrappers := map[string]string{
 		"alone": "%", "in an address": "https://a.example/?token=%&x=1", "after a scheme": "Bearer %", "inside a word": "x%y",
-		"in a sentence": "I found % in my clipboard", "cut by the bound": strings.Repeat("z", audit.MaxValue-40) + "%",
+		"in a sentence": "I found % in my clipboard", "cut by the bound": strings.Repeat("z", audit.MaxValue-20) + "%",
 	}
 	for name, secret := range credentials {
 		for place, wrapper := range wrappers {
 			t.Run(name+" "+place, func(t *testing.T) {
 				line := string(audit.AppendJSON(nil, everywhere(strings.ReplaceAll(wrapper, "%", secret))))
-				if strings.Contains(line, secret[:20]) || strings.Contains(line, secret[len(secret)-12:]) {
+				if strings.Contains(line, secret[:10]) || strings.Contains(line, secret[len(secret)-12:]) {
 					t.Errorf("passed through: %s", line)
 				}
 				if n := strings.Count(line, "redacted]"); n == 0 && place != "cut by the bound" {

@@ -21,9 +21,6 @@ const DefaultCacheSize = 4096
 // maxID bounds a presented client id, in bytes.
 const maxID = 2 << 10
 
-// challenge is the answer to a failed HTTP Basic authentication (RFC 7617 §2).
-const challenge = `Basic realm="mcp-edge"`
-
 // Authenticator authenticates clients at the token and revocation endpoints. It
 // is safe for concurrent use.
 type Authenticator struct {
@@ -49,9 +46,6 @@ func NewAuthenticator(reader store.ClientReader, cacheSize int) (*Authenticator,
 	return &Authenticator{reader: reader, cache: cache}, nil
 }
 
-// Forget drops the cached record of a client that was deleted.
-func (a *Authenticator) Forget(id string) { a.cache.Remove(id) }
-
 // credentials are what a request presents.
 type credentials struct {
 	id, secret, method string
@@ -63,8 +57,9 @@ type credentials struct {
 //
 // Errors: 400 invalid_request for a request that uses several methods or is
 // malformed; 401 invalid_client for an unknown client, a wrong secret or a
-// method other than the registered one (answer it after Challenge); 503 when
-// the store does not answer.
+// method other than the registered one, which needs a WWW-Authenticate header
+// when the client used the Authorization header (RFC 6749 §5.2); 503 when the
+// store does not answer.
 func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, p oauth.Params) (store.Client, *oauth.Error) {
 	presented, e := readCredentials(r, p)
 	if e != nil {
@@ -81,19 +76,10 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, p oau
 		return c, nil
 	}
 	hash := opaque.HashOf(presented.secret)
-	if c.SecretHash == (store.Hash{}) || subtle.ConstantTimeCompare(hash[:], c.SecretHash[:]) != 1 {
+	if subtle.ConstantTimeCompare(hash[:], c.SecretHash[:]) != 1 {
 		return store.Client{}, invalidClient(reason.ClientBadSecret, "the client secret is wrong")
 	}
 	return c, nil
-}
-
-// Challenge adds the WWW-Authenticate header that a 401 needs when the client
-// tried the Authorization header (RFC 6749 §5.2). Call it before the error is
-// written.
-func Challenge(w http.ResponseWriter, r *http.Request, e *oauth.Error) {
-	if e.Code == oauth.InvalidClient && len(r.Header["Authorization"]) > 0 {
-		w.Header().Set("WWW-Authenticate", challenge)
-	}
 }
 
 // readCredentials finds the one method that the request uses.

@@ -216,6 +216,17 @@ func TestScopesOfARefresh(t *testing.T) {
 	}
 }
 
+func TestOfflineAccessIsDroppedEvenWhereEveryScopeIsTakenForKnown(t *testing.T) {
+	w := newWorld(t, func(c *grant.Config) { c.KnownScope = nil })
+	first := w.connect()
+	got, refused := w.Refresh(context.Background(), grant.RefreshRequest{Token: first.RefreshToken, Client: w.client, Scope: "appstore:read offline_access"})
+	if refused != nil || got.Scope != "appstore:read" {
+		t.Fatalf("got %q, %v", got.Scope, refused)
+	}
+	_, refused = w.Refresh(context.Background(), grant.RefreshRequest{Token: got.RefreshToken, Client: w.client, Scope: "openid"})
+	wantRefused(t, refused, oauth.InvalidScope, reason.ScopeInvalid)
+}
+
 func TestRefreshRefusesAndChangesNothing(t *testing.T) {
 	for _, c := range []struct {
 		name   string

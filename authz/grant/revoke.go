@@ -146,7 +146,6 @@ func (s *Service) RevokeUser(ctx context.Context, userID, why string) error {
 	for _, f := range ended {
 		s.epochs.Bump(f.ID)
 	}
-	s.epochs.BumpUser(userID)
 	if err != nil {
 		return fmt.Errorf("revoke everything of a person: %w", err)
 	}

@@ -313,7 +313,9 @@ func TestDamagedDocumentIsRefusedAndLeftAlone(t *testing.T) {
 		{"a secret that is too short", macPath, replace(`"k":\s*"[^"]*"`, `"k": "c2hvcnQ"`)},
 		{"an id that is not the key's", macPath, replace(`"id": "[^"]*"`, `"id": "other"`)},
 		{"a signing document with secrets", signingPath, replace(`(?s)"jwk": \{.*?\}`, `"jwk": {"kty":"oct","k":"AAAA"}`)},
-		{"a private part of another key", signingPath, replace(`"d":\s*"[^"]{4}`, `"d": "AAAA`)},
+		{"a private part of another Ed25519 key", signingPath, replace(`(?s)("Ed25519".*?"d":\s*")[^"]{4}`, `${1}AAAA`)},
+		{"a private part of another P-256 key", signingPath, replace(`(?s)("P-256".*?"d":\s*")[^"]{4}`, `${1}AAAA`)},
+		{"a private part that is too short", signingPath, replace(`(?s)("Ed25519".*?"d":\s*")[^"]{4}`, `${1}`)},
 		{"a public part of another Ed25519 key", signingPath, replace(`(?s)("Ed25519".*?"x":\s*")[^"]{4}`, `${1}AAAA`)},
 		{"a public key without its private part", signingPath, replace(`,\s*"d":\s*"[^"]*"`, ``)},
 	}

@@ -118,6 +118,10 @@ func (h *Handlers) leave(w http.ResponseWriter, r *http.Request, tx session.Tran
 		h.cfg.Pages.Unavailable(w, r, reason.UserSignInFailed, err, Path(tx.ID))
 		return
 	}
+	if r.Method == http.MethodPost {
+		h.cfg.Pages.ToProvider(w, r, target)
+		return
+	}
 	web.Redirect(w, target)
 }
 

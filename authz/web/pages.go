@@ -30,6 +30,16 @@ func (p *Pages) SignIn(w http.ResponseWriter, r *http.Request, v SignIn) {
 	p.render(w, r, status, "signin", "Sign in", v)
 }
 
+// ToProvider answers a form with a page that goes on to an identity provider at
+// target. A redirect would be subject to form-action of the sign-in page, which
+// browsers apply to every redirect after a form.
+func (p *Pages) ToProvider(w http.ResponseWriter, r *http.Request, target string) {
+	p.render(w, r, http.StatusOK, "provider", "Sign in", struct {
+		Address address
+		Target  string
+	}{splitAddress(target), target})
+}
+
 // RoleAllows says how much of a scope a person's role allows now.
 type RoleAllows int
 

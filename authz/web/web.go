@@ -31,7 +31,7 @@ type Pages struct {
 }
 
 // pageNames are the templates that are laid out as pages.
-var pageNames = []string{"signin", "consent", "leaving", "fault", "signout", "signedout"}
+var pageNames = []string{"signin", "provider", "consent", "leaving", "fault", "signout", "signedout"}
 
 // New parses the templates.
 func New(cfg Config) (*Pages, error) {

@@ -60,7 +60,7 @@ func TestTokenEndpointAnswersBadInput(t *testing.T) {
 		{"GET is refused", "GET", "", "", "", 405, "invalid_request"},
 		{"PUT is refused", "PUT", form, refresh(), "", 405, "invalid_request"},
 		{"a JSON body is refused", "POST", "application/json", `{"grant_type":"refresh_token"}`, "", 400, "invalid_request"},
-		{"an empty body is refused", "POST", form, "", "", 400, "invalid_request"},
+		{"an empty body names no client", "POST", form, "", "", 401, "invalid_client"},
 		{"a missing content type is refused", "POST", "", refresh(), "", 400, "invalid_request"},
 		{"a body that is too large is refused", "POST", form, "x=" + strings.Repeat("y", 1<<20), "", 413, "invalid_request"},
 		{"a repeated parameter is refused", "POST", form, refresh() + "&grant_type=refresh_token", "", 400, "invalid_request"},

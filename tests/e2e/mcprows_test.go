@@ -59,7 +59,7 @@ func TestMCPEndpointAnswersBadInput(t *testing.T) {
 		{"R6 no JSON is a parse error", "POST", nil, `{"jsonrpc":`, "", 400, -32700},
 		{"R6 a null id is refused", "POST", nil, `{"jsonrpc":"2.0","id":null,"method":"ping"}`, "", 400, -32600},
 		{"R6 a fractional id is refused", "POST", nil, `{"jsonrpc":"2.0","id":1.5,"method":"ping"}`, "", 400, -32600},
-		{"R6 duplicate members are refused", "POST", nil, `{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/list"}`, "", 400, -32700},
+		{"R6 duplicate members are refused", "POST", nil, `{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/list"}`, "", 400, -32600},
 		{"R6 trailing data is refused", "POST", nil, `{"jsonrpc":"2.0","id":1,"method":"ping"}{}`, "", 400, -32700},
 		{"R7 a missing version header is refused", "POST", with(list, "MCP-Protocol-Version", ""), modernList, "", 400, -32020},
 		{"R8 missing _meta is refused", "POST", list, `{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{}}`, "", 400, -32602},

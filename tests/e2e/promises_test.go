@@ -223,7 +223,7 @@ func TestARoleWithoutThePermissionGetsAToolErrorThatIsAudited(t *testing.T) {
 	if r.Status != http.StatusOK || !r.Result.IsError || r.Header.Get("WWW-Authenticate") != "" {
 		t.Fatalf("got %d %v %s", r.Status, r.Header, r.Body)
 	}
-	want := map[string]any{"event_name": "tool_invoked", "tool_name": "search_apps", "user_email": g.Stack.User("guest").Email, "reason": "role/no_permission"}
+	want := map[string]any{"event_name": "authorization_failed", "tool_name": "search_apps", "user_email": g.Stack.User("guest").Email, "reason": "role/no_permission"}
 	if !audited(g, want) {
 		t.Errorf("no audit line has %v in:\n%s", want, strings.Join(g.AuditLines(), "\n"))
 	}
@@ -238,7 +238,7 @@ func TestAMissingScopeIsChallengedWithTheUnion(t *testing.T) {
 	tokens := connect(t, g, a, "member", "appstore:read")
 	r := must[assistant.CallResult](t)(a.Call(t.Context(), tokens.AccessToken, "submit_access_request", `{"app_id":"x","justification":"y"}`))
 	challenge := r.Header.Get("WWW-Authenticate")
-	for _, part := range []string{`error="insufficient_scope"`, `scope="appstore:read appstore:request"`, "resource_metadata="} {
+	for _, part := range []string{`error="insufficient_scope"`, `scope="` + bothScopes + `"`, "resource_metadata="} {
 		if !strings.Contains(challenge, part) {
 			t.Errorf("the challenge lacks %s: %s", part, challenge)
 		}

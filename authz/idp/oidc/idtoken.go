@@ -42,8 +42,11 @@ func (p *Provider) verify(ctx context.Context, meta *metadata, raw, nonce string
 	if keys.unavailable != nil {
 		return idp.Identity{}, keys.unavailable
 	}
-	if err != nil {
-		return idp.Identity{}, fmt.Errorf("%w: ID token: signature, issuer, audience or lifetime", idp.ErrInvalid)
+	if err != nil && !keys.verified {
+		return idp.Identity{}, fmt.Errorf("%w: ID token: not signed by the provider", idp.ErrInvalid)
+	}
+	if err != nil { // names the issuer, audience or time that does not fit
+		return idp.Identity{}, fmt.Errorf("%w: ID token: %w", idp.ErrInvalid, err)
 	}
 	var c claims
 	if err := token.Claims(&c); err != nil {
@@ -134,16 +137,19 @@ func verified(raw json.RawMessage, trust bool) bool {
 	return false
 }
 
-// observedKeys remembers that keys could not be fetched, which go-oidc folds
-// into its error text: a provider that is down must not look like a forgery.
+// observedKeys remembers how the check of the signature ended, which go-oidc
+// folds into its error text: a provider that is down must not look like a
+// forgery, and what is not signed must not be quoted in an error.
 type observedKeys struct {
 	oidc.KeySet
+	verified    bool
 	unavailable error
 }
 
 // VerifySignature implements oidc.KeySet.
 func (k *observedKeys) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
 	payload, err := k.KeySet.VerifySignature(ctx, jwt)
+	k.verified = err == nil
 	if errors.Is(err, idp.ErrUnavailable) {
 		k.unavailable = err
 	}

@@ -41,6 +41,10 @@ func translate(op string, err error) error {
 		// signed out meanwhile, for example.
 		return fmt.Errorf("%s: a row that it belongs to: %w", op, store.ErrNotFound)
 	}
+	return unavailable(op, err)
+}
+
+func unavailable(op string, err error) error {
 	return fmt.Errorf("%s: %w: %w", op, store.ErrUnavailable, err)
 }
 
@@ -60,7 +64,7 @@ func cancelled(ctx context.Context, op string) error {
 	if cause := context.Cause(ctx); errors.Is(cause, errLockWait) {
 		err = cause
 	}
-	return fmt.Errorf("%s: %w: %w", op, store.ErrUnavailable, err)
+	return unavailable(op, err)
 }
 
 // code returns SQLite's extended result code, or 0 if err is not SQLite's.

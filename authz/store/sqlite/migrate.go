@@ -15,12 +15,12 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// migrationWait bounds the wait for another process that migrates.
+// migrationWait bounds the wait for another process, which may be migrating much.
 const migrationWait = time.Minute
 
 // migrate applies what is missing, each migration in a transaction of its own,
 // so that a crash leaves a state from which the next start goes on.
-func migrate(ctx context.Context, path string, wait time.Duration, log *slog.Logger) error {
+func migrate(ctx context.Context, path string, log *slog.Logger) error {
 	if err := createFile(path, log); err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func migrate(ctx context.Context, path string, wait time.Duration, log *slog.Log
 	}
 	defer unlock()
 
-	db, err := sql.Open(driverName, writerDSN(path, wait))
+	db, err := sql.Open(driverName, writerDSN(path, migrationWait))
 	if err != nil {
 		return err
 	}

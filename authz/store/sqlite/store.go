@@ -83,11 +83,11 @@ func (s *Store) Migrate(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return translate("migrate", errNotOpen)
+		return unavailable("migrate", errNotOpen)
 	}
 	opening.Lock()
 	defer opening.Unlock()
-	if err := migrate(ctx, s.path, s.wait, s.log); err != nil {
+	if err := migrate(ctx, s.path, s.log); err != nil {
 		return translateFor(ctx, "migrate", err)
 	}
 	if s.open.Load() != nil {
@@ -141,7 +141,7 @@ func (s *Store) Close() error {
 func (s *Store) Update(ctx context.Context, fn func(tx store.Tx) error) error {
 	e := s.open.Load()
 	if e == nil {
-		return translate("update", errNotOpen)
+		return unavailable("update", errNotOpen)
 	}
 	return e.writer.update(ctx, func(m *member) error { return fn(&tx{reads{m}, m}) })
 }
@@ -149,7 +149,7 @@ func (s *Store) Update(ctx context.Context, fn func(tx store.Tx) error) error {
 func (s *Store) row(ctx context.Context, st *statement, dest []any, args ...any) error {
 	e := s.open.Load()
 	if e == nil {
-		return translate(st.op, errNotOpen)
+		return unavailable(st.op, errNotOpen)
 	}
 	return e.readers.row(ctx, st, dest, args...)
 }
@@ -157,7 +157,7 @@ func (s *Store) row(ctx context.Context, st *statement, dest []any, args ...any)
 func (s *Store) each(ctx context.Context, st *statement, scan func(scanner) error, args ...any) error {
 	e := s.open.Load()
 	if e == nil {
-		return translate(st.op, errNotOpen)
+		return unavailable(st.op, errNotOpen)
 	}
 	return e.readers.each(ctx, st, scan, args...)
 }

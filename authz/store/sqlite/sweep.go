@@ -73,7 +73,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (store.Swep
 func (s *Store) sweep(ctx context.Context, command *statement, args []any) (deleted int64, err error) {
 	e := s.open.Load()
 	if e == nil {
-		return 0, translate(command.op, errNotOpen)
+		return 0, unavailable(command.op, errNotOpen)
 	}
 	err = e.writer.update(ctx, func(m *member) error {
 		deleted, err = m.exec(ctx, command, args...)

@@ -3,12 +3,8 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
-
-	"github.com/teamlumos/mcp-edge/authz/store"
 )
 
 // maxBatch bounds how many updates share one commit, and so how long the first
@@ -99,7 +95,7 @@ func (w *writer) enter(ctx context.Context) (*batch, error) {
 // until ctx ends.
 func (w *writer) begin(ctx context.Context) error {
 	if w.closed {
-		return translate("update", errNotOpen)
+		return unavailable("update", errNotOpen)
 	}
 	err := w.connect(ctx)
 	if err == nil {
@@ -172,8 +168,8 @@ func (w *writer) settle(b *batch, fatal error) {
 		_, fatal = w.exec(context.Background(), committing)
 	}
 	if fatal != nil {
-		b.err = translate("update", fatal)
-		w.drop() // closing the connection rolls back what is open on it
+		b.err = unavailable("update", fatal)
+		w.drop()
 	}
 	close(b.done)
 	w.turns.release()
@@ -216,12 +212,21 @@ func (w *writer) check(ctx context.Context) error {
 	return nil
 }
 
-// drop closes the connection; the next batch opens another.
+// drop closes the connection, which rolls back what is open on it; the next
+// batch opens another. The statements go first: database/sql forgets those of a
+// single connection, and while one is left SQLite keeps connection, transaction
+// and lock alive.
 func (w *writer) drop() {
 	if w.conn == nil {
 		return
 	}
-	_ = errors.Join(w.conn.Close(), w.db.Close())
+	for _, p := range w.prepared {
+		if p != nil {
+			_ = p.Close()
+		}
+	}
+	_ = w.conn.Close()
+	_ = w.db.Close()
 	w.db, w.conn, w.prepared = nil, nil, nil
 }
 
@@ -266,87 +271,4 @@ func (w *writer) exec(ctx context.Context, s *statement, args ...any) (int64, er
 		return 0, err
 	}
 	return r.RowsAffected()
-}
-
-// member is one update inside a batch: what fn's statements run on.
-type member struct {
-	writer *writer
-	over   atomic.Bool // fn has returned; the connection is somebody else's
-	failed error       // a statement did not take place, so this update must not
-	fatal  error       // nothing of the batch can be committed
-}
-
-// admit refuses statements that may not run, before SQLite sees them. A
-// statement itself is never interrupted: SQLite would roll back the whole
-// transaction, which others share.
-func (m *member) admit(ctx context.Context, s *statement) error {
-	if m.over.Load() {
-		return translate(s.op, errOver)
-	}
-	if m.failed == nil && ctx.Err() != nil {
-		m.failed = cancelled(ctx, s.op)
-	}
-	return m.failed
-}
-
-// judge translates the outcome of a statement and remembers what it means for
-// the member and the batch.
-func (m *member) judge(s *statement, err error) error {
-	if err == nil {
-		return nil
-	}
-	out := translate(s.op, err)
-	if errors.Is(out, store.ErrUnavailable) {
-		m.failed = out
-	}
-	if !leavesTransaction(err) {
-		m.fatal = err
-	}
-	return out
-}
-
-func (m *member) row(ctx context.Context, s *statement, dest []any, args ...any) error {
-	if err := m.admit(ctx, s); err != nil {
-		return err
-	}
-	p, err := m.writer.stmt(s)
-	if err == nil {
-		err = p.QueryRowContext(context.WithoutCancel(ctx), args...).Scan(dest...)
-	}
-	return m.judge(s, err)
-}
-
-func (m *member) each(ctx context.Context, s *statement, scan func(scanner) error, args ...any) error {
-	if err := m.admit(ctx, s); err != nil {
-		return err
-	}
-	p, err := m.writer.stmt(s)
-	if err == nil {
-		err = each(context.WithoutCancel(ctx), p, scan, args)
-	}
-	return m.judge(s, err)
-}
-
-// exec runs a command and returns how many rows it changed.
-func (m *member) exec(ctx context.Context, s *statement, args ...any) (int64, error) {
-	if err := m.admit(ctx, s); err != nil {
-		return 0, err
-	}
-	n, err := m.writer.exec(context.WithoutCancel(ctx), s, args...)
-	return n, m.judge(s, err)
-}
-
-// insert runs a command of which only success matters.
-func (m *member) insert(ctx context.Context, s *statement, args ...any) error {
-	_, err := m.exec(ctx, s, args...)
-	return err
-}
-
-// change runs a command that must meet a row; ErrNotFound if it met none.
-func (m *member) change(ctx context.Context, s *statement, args ...any) error {
-	n, err := m.exec(ctx, s, args...)
-	if err == nil && n == 0 {
-		return fmt.Errorf("%s: %w", s.op, store.ErrNotFound)
-	}
-	return err
 }

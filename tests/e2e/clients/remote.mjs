@@ -2,7 +2,6 @@
 // prints one JSON object with what happened; the Go test judges it.
 //
 // Environment: MCP_URL, ISSUER, ROBOT, PERSON, MCP_REMOTE_CONFIG_DIR, PORT.
-// The gateway's access tokens must be short-lived, so that a refresh is seen.
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -70,22 +69,24 @@ report.tools = (await request('tools/list', {}))?.result?.tools?.map((t) => t.na
 const found = await request('tools/call', { name: 'search_apps', arguments: { page_size: 2 } });
 report.apps = found?.result?.structuredContent?.apps?.length ?? 0;
 
-// Wait until the gateway itself says that the first access token is over, then
-// call again: mcp-remote has to refresh.
+// End the access token only (RFC 7009), as its expiry would: mcp-remote has to
+// refresh at the next call.
+const metadata = await (await fetch(`${ISSUER}/.well-known/oauth-authorization-server`)).json();
+const client = stored('client_info.json');
+async function revoke(token) {
+  const body = new URLSearchParams({ token, client_id: client.client_id });
+  if (client.client_secret) body.set('client_secret', client.client_secret);
+  return (await fetch(metadata.revocation_endpoint, { method: 'POST', body })).status;
+}
 const first = stored('tokens.json');
-const probe = () => fetch(MCP_URL, { method: 'POST', headers: { authorization: `Bearer ${first.access_token}`, 'content-type': 'application/json', accept: 'application/json, text/event-stream' }, body: '{"jsonrpc":"2.0","id":1,"method":"ping"}' });
-for (let i = 0; i < 600 && (await probe()).status !== 401; i++) await new Promise((r) => setTimeout(r, 100));
+report.accessRevoked = await revoke(first.access_token);
 const again = await request('tools/call', { name: 'search_apps', arguments: { page_size: 1 } });
-report.afterExpiry = again?.result?.structuredContent?.apps?.length ?? 0;
+report.afterRefresh = again?.result?.structuredContent?.apps?.length ?? 0;
 const second = stored('tokens.json');
 report.rotated = second.refresh_token !== first.refresh_token;
 report.authorizationsBeforeRevoke = report.authorizations;
 
-const metadata = await (await fetch(`${ISSUER}/.well-known/oauth-authorization-server`)).json();
-const client = stored('client_info.json');
-const body = new URLSearchParams({ token: second.refresh_token, client_id: client.client_id });
-if (client.client_secret) body.set('client_secret', client.client_secret);
-report.revokeStatus = (await fetch(metadata.revocation_endpoint, { method: 'POST', body })).status;
+report.revokeStatus = await revoke(second.refresh_token);
 answering = false;
 const refused = await request('tools/call', { name: 'search_apps', arguments: {} }, 8000);
 report.afterRevoke = refused?.result && !refused.result.isError ? 'allowed' : refused?.error ? 'refused' : 'asked to sign in again';

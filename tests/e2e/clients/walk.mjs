@@ -65,24 +65,27 @@ report.apps = found.structuredContent?.apps?.length ?? 0;
 const before = provider.saved;
 report.refreshed = await sdk.auth(provider, { serverUrl: MCP_URL });
 report.rotated = provider.saved.refresh_token !== before.refresh_token && provider.saved.access_token !== before.access_token;
-report.askedBeforeStepUp = provider.asked;
+report.askedBeforeWrite = provider.asked;
 report.afterRefreshIsError = (await call(client, 'search_apps', { page_size: 1 })).isError ?? false;
 
-// Step up: the first write needs a scope that nobody has consented to yet.
+// Write. Where the first consent did not cover it, the client has to step up:
+// it is refused, a person consents to more, and it calls again.
 const appId = found.structuredContent.apps[0].id;
+const write = () => call(client, 'submit_access_request', { app_id: appId, justification: 'end-to-end test' });
 try {
-  const early = await call(client, 'submit_access_request', { app_id: appId, justification: 'end-to-end test' });
-  report.writeBeforeStepUp = early.isError ? 'tool error' : 'allowed';
+  const written = await write();
+  report.firstWrite = written.isError ? 'tool error' : 'allowed';
+  report.write = written.structuredContent ?? written.content;
 } catch (e) {
-  report.writeBeforeStepUp = 'refused';
-  if (provider.asked > report.askedBeforeStepUp) {
+  report.firstWrite = 'refused';
+  if (provider.asked > report.askedBeforeWrite) {
     await finish(transport, provider.callback);
     ({ client, transport } = await connect());
-    const written = await call(client, 'submit_access_request', { app_id: appId, justification: 'end-to-end test' });
+    const written = await write();
     report.write = written.structuredContent ?? written.content;
-    report.scopeAfterStepUp = provider.saved.scope;
   }
 }
+report.scopeAfterWrite = provider.saved.scope;
 
 // Revoke (RFC 7009) and see that the door is shut at once.
 const metadata = await (await fetch(`${ISSUER}/.well-known/oauth-authorization-server`)).json();

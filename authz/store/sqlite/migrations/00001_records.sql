@@ -115,7 +115,7 @@ CREATE TABLE families (
     CONSTRAINT a_live_family_has_no_end_reason CHECK (revoked_at <> 0 OR revoked_why = '')
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX families_of_user ON families (user_id, created_at);
+CREATE INDEX families_of_user ON families (user_id, created_at DESC);
 CREATE INDEX families_of_client ON families (client_id);
 CREATE INDEX families_by_end ON families (ended_at);
 

@@ -1,0 +1,307 @@
+package client_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/teamlumos/mcp-edge/authz/audit"
+	"github.com/teamlumos/mcp-edge/authz/audit/audittest"
+	"github.com/teamlumos/mcp-edge/authz/client"
+	"github.com/teamlumos/mcp-edge/authz/opaque"
+	"github.com/teamlumos/mcp-edge/authz/store"
+	"github.com/teamlumos/mcp-edge/internal/clock"
+	"github.com/teamlumos/mcp-edge/internal/httpx"
+)
+
+var now = time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
+
+// clients is a store that holds clients only.
+type clients struct {
+	store.Tx
+	rows  map[string]store.Client
+	reads int
+	err   error
+}
+
+func (c *clients) Update(_ context.Context, fn func(store.Tx) error) error {
+	if c.err != nil {
+		return c.err
+	}
+	return fn(c)
+}
+
+func (c *clients) CreateClient(_ context.Context, row store.Client) error {
+	if _, taken := c.rows[row.ID]; taken {
+		return store.ErrConflict
+	}
+	c.rows[row.ID] = row
+	return nil
+}
+
+func (c *clients) Client(_ context.Context, id string) (store.Client, error) {
+	c.reads++
+	if c.err != nil {
+		return store.Client{}, c.err
+	}
+	row, ok := c.rows[id]
+	if !ok {
+		return store.Client{}, store.ErrNotFound
+	}
+	return row, nil
+}
+
+// allowed are the profiles that some domain allows.
+type allowed []string
+
+func (a allowed) ProfileAllowedAnywhere(id string) bool { return slices.Contains(a, id) }
+
+type endpoint struct {
+	*client.Registration
+	store *clients
+	trail *audittest.Memory
+	log   *bytes.Buffer
+}
+
+func newEndpoint(t testing.TB, gate allowed, custom ...client.Profile) endpoint {
+	t.Helper()
+	minter, err := opaque.NewMinter([]opaque.MACKey{{ID: "k1", Key: bytes.Repeat([]byte{1}, 32)}}, rand.NewChaCha8([32]byte{1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := endpoint{store: &clients{rows: map[string]store.Client{}}, trail: &audittest.Memory{}, log: &bytes.Buffer{}}
+	e.Registration, err = client.NewRegistration(client.RegistrationConfig{
+		Registry: registry(t, custom...), Gate: gate, Store: e.store, Secrets: minter, Audit: e.trail, Clock: clock.NewFake(now),
+		Rand: rand.NewChaCha8([32]byte{2}), Log: slog.New(slog.NewTextHandler(e.log, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func (e endpoint) post(body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodPost, "/register", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r = r.WithContext(httpx.WithClientIP(httpx.WithRequestID(r.Context(), "req-1"), "192.0.2.7"))
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, r)
+	return w
+}
+
+func decode(t testing.TB, w *httptest.ResponseRecorder) map[string]any {
+	t.Helper()
+	var v map[string]any
+	if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
+		t.Fatalf("%d %q: %v", w.Code, w.Body, err)
+	}
+	return v
+}
+
+var all = allowed{"claude", "claude-code", "chatgpt", "vscode", "mcp-inspector", "mcp-remote", "acme-agent"}
+
+const publicClaudeCode = `{"client_name":"Claude Code","redirect_uris":["http://localhost:1/callback"],"token_endpoint_auth_method":"none"}`
+
+func TestRealClientsRegisterAtTheFirstTry(t *testing.T) {
+	cases := []struct {
+		name, body, profile string
+		want                map[string]any // besides client_id and client_secret
+	}{
+		{
+			"Claude asks for a secret and sends no scope",
+			`{"client_name":"Claude","redirect_uris":["https://claude.ai/api/mcp/auth_callback"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"token_endpoint_auth_method":"client_secret_post"}`,
+			"claude",
+			map[string]any{
+				"client_name": "Claude", "redirect_uris": []any{"https://claude.ai/api/mcp/auth_callback"}, "grant_types": []any{"authorization_code", "refresh_token"},
+				"response_types": []any{"code"}, "token_endpoint_auth_method": "client_secret_post", "application_type": "web", "client_secret_expires_at": 0.0,
+			},
+		},
+		{
+			"VS Code sends four addresses and a grant type that is dropped",
+			`{"client_name":"Visual Studio Code","client_uri":"https://code.visualstudio.com","grant_types":["authorization_code","refresh_token","urn:ietf:params:oauth:grant-type:device_code"],"response_types":["code"],"redirect_uris":["https://insiders.vscode.dev/redirect","https://vscode.dev/redirect","http://127.0.0.1/","http://127.0.0.1:33418/"],"token_endpoint_auth_method":"none","application_type":"native"}`,
+			"vscode",
+			map[string]any{
+				"client_name": "Visual Studio Code", "redirect_uris": []any{"https://insiders.vscode.dev/redirect", "https://vscode.dev/redirect", "http://127.0.0.1/", "http://127.0.0.1:33418/"},
+				"grant_types": []any{"authorization_code", "refresh_token"}, "response_types": []any{"code"}, "token_endpoint_auth_method": "none", "application_type": "native",
+			},
+		},
+		{
+			"Inspector sends an empty scope",
+			`{"client_name":"MCP Inspector","redirect_uris":["http://localhost:6274/oauth/callback"],"token_endpoint_auth_method":"none","grant_types":["authorization_code","refresh_token"],"response_types":["code"],"application_type":"native","client_uri":"https://github.com/modelcontextprotocol/inspector","scope":""}`,
+			"mcp-inspector",
+			map[string]any{
+				"client_name": "MCP Inspector", "redirect_uris": []any{"http://localhost:6274/oauth/callback"}, "grant_types": []any{"authorization_code", "refresh_token"},
+				"response_types": []any{"code"}, "token_endpoint_auth_method": "none", "application_type": "native",
+			},
+		},
+		{
+			"mcp-remote sends software fields and scopes that nobody has",
+			`{"client_name":"MCP CLI Proxy","redirect_uris":["http://localhost:3335/oauth/callback"],"token_endpoint_auth_method":"none","software_id":"2e6dc280-f3c3-4e01-99a7-8181dbd1d23d","software_version":"0.1.38","scope":"openid email profile"}`,
+			"mcp-remote",
+			map[string]any{
+				"client_name": "mcp-remote", "redirect_uris": []any{"http://localhost:3335/oauth/callback"}, "grant_types": []any{"authorization_code", "refresh_token"},
+				"response_types": []any{"code"}, "token_endpoint_auth_method": "none", "application_type": "native",
+				"software_id": "2e6dc280-f3c3-4e01-99a7-8181dbd1d23d", "software_version": "0.1.38", "scope": "openid email profile",
+			},
+		},
+		{
+			"members without a meaning here are ignored, null counts as absent",
+			`{"redirect_uris":["http://localhost:1/callback"],"token_endpoint_auth_method":"none","client_name":null,"contacts":["a@example.com"],"jwks_uri":"x","jwks":{"keys":[]},"token_endpoint_auth_methods_supported":["none"],"client_name#de":"X"}`,
+			"claude-code",
+			map[string]any{
+				"client_name": "Claude Code", "redirect_uris": []any{"http://localhost:1/callback"}, "grant_types": []any{"authorization_code", "refresh_token"},
+				"response_types": []any{"code"}, "token_endpoint_auth_method": "none", "application_type": "native",
+			},
+		},
+		{
+			"no method means HTTP Basic and a secret",
+			`{"client_name":"ChatGPT","redirect_uris":["https://chatgpt.com/connector_platform_oauth_redirect"],"grant_types":["authorization_code"]}`,
+			"chatgpt",
+			map[string]any{
+				"client_name": "ChatGPT", "redirect_uris": []any{"https://chatgpt.com/connector_platform_oauth_redirect"}, "grant_types": []any{"authorization_code"},
+				"response_types": []any{"code"}, "token_endpoint_auth_method": "client_secret_basic", "application_type": "web", "client_secret_expires_at": 0.0,
+			},
+		},
+		{
+			"a private scheme that the profile lists is left out of the answer",
+			`{"client_name":"Acme Agent","redirect_uris":["acme://oauth/callback","https://agent.acme.com/oauth/callback"],"token_endpoint_auth_method":"none"}`,
+			"acme-agent",
+			map[string]any{
+				"client_name": "Acme Agent", "redirect_uris": []any{"https://agent.acme.com/oauth/callback"}, "grant_types": []any{"authorization_code", "refresh_token"},
+				"response_types": []any{"code"}, "token_endpoint_auth_method": "none", "application_type": "web",
+			},
+		},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			e := newEndpoint(t, all, acmeAgent())
+			w := e.post(c.body)
+			if w.Code != http.StatusCreated {
+				t.Fatalf("%d %s", w.Code, w.Body)
+			}
+			got := decode(t, w)
+			id, _ := got["client_id"].(string)
+			secret, _ := got["client_secret"].(string)
+			row := e.store.rows[id]
+
+			c.want["client_id"], c.want["client_id_issued_at"] = id, float64(now.Unix())
+			if secret != "" {
+				c.want["client_secret"] = secret
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("answer: %s", diff)
+			}
+			if !strings.HasPrefix(id, "lmcl_") || len(id) != len("lmcl_")+22 {
+				t.Errorf("client id %q", id)
+			}
+			if row.Profile != c.profile || row.Name != c.want["client_name"] || row.CreatedAt != now || !row.AuthorizedAt.IsZero() {
+				t.Errorf("stored %+v", row)
+			}
+			if c.want["token_endpoint_auth_method"] == "none" {
+				if secret != "" || row.SecretHash != (store.Hash{}) {
+					t.Error("a public client has a secret")
+				}
+			} else if !strings.HasPrefix(secret, "lms_") || row.SecretHash != opaque.HashOf(secret) {
+				t.Error("the stored hash is not that of the secret")
+			}
+			events := e.trail.Events()
+			if len(events) != 1 || events[0].Name != audit.ClientRegistered || events[0].ClientID != id || events[0].ClientIP != "192.0.2.7" || events[0].RequestID != "req-1" {
+				t.Errorf("audited %+v", events)
+			}
+			if text := fmt.Sprint(events, e.log); secret != "" && strings.Contains(text, secret) {
+				t.Error("the secret is in the trail or in the log")
+			}
+			for name, want := range map[string]string{"Cache-Control": "no-store", "Content-Type": "application/json", "Access-Control-Allow-Origin": "*"} {
+				if got := w.Header().Get(name); got != want {
+					t.Errorf("%s: %q", name, got)
+				}
+			}
+		})
+	}
+}
+
+func TestRegisteringAgainAlwaysSucceedsWithAnotherId(t *testing.T) {
+	e := newEndpoint(t, all)
+	ids := map[any]bool{}
+	for range 20 {
+		ids[decode(t, e.post(publicClaudeCode))["client_id"]] = true
+	}
+	if len(ids) != 20 || len(e.store.rows) != 20 {
+		t.Errorf("%d ids, %d rows", len(ids), len(e.store.rows))
+	}
+}
+
+func TestOfProfilesThatFitAnAllowedOneIsTaken(t *testing.T) {
+	const body = `{"client_name":%q,"redirect_uris":["http://localhost:6274/oauth/callback"],"token_endpoint_auth_method":"none"}`
+	for _, c := range []struct {
+		name, client, want string
+		gate               allowed
+	}{
+		{"only mcp-remote is allowed", "MCP Inspector", "mcp-remote", allowed{"mcp-remote"}},
+		{"only Inspector is allowed", "MCP CLI Proxy", "mcp-inspector", allowed{"mcp-inspector"}},
+		{"both are allowed and the name tells them apart", "MCP CLI Proxy", "mcp-remote", all},
+		{"both are allowed and the name is neither's", "Something", "mcp-inspector", all},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := newEndpoint(t, c.gate)
+			w := e.post(fmt.Sprintf(body, c.client))
+			if w.Code != http.StatusCreated {
+				t.Fatalf("%d %s", w.Code, w.Body)
+			}
+			for _, row := range e.store.rows {
+				if row.Profile != c.want {
+					t.Errorf("profile %q, want %q", row.Profile, c.want)
+				}
+			}
+		})
+	}
+}
+
+func TestFaultOfOursIsNoRefusal(t *testing.T) {
+	fault := errors.New("disk on fire")
+	for name, breakIt := range map[string]func(endpoint){
+		"the store": func(e endpoint) { e.store.err = fmt.Errorf("%w: %w", store.ErrUnavailable, fault) },
+		"the trail": func(e endpoint) { e.trail.Fail(fault) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEndpoint(t, all)
+			breakIt(e)
+			w := e.post(publicClaudeCode)
+			got := decode(t, w)
+			if w.Code != 503 || got["error"] != "temporarily_unavailable" || w.Header().Get("Retry-After") == "" || got["client_id"] != nil {
+				t.Errorf("%d %v", w.Code, got)
+			}
+			if strings.Contains(w.Body.String(), "fire") {
+				t.Error("the answer tells the cause")
+			}
+			if !strings.Contains(e.log.String(), "fire") {
+				t.Error("nobody is told the cause")
+			}
+		})
+	}
+	t.Run("a refusal stands when it cannot be audited", func(t *testing.T) {
+		e := newEndpoint(t, all)
+		e.trail.Fail(fault)
+		if w := e.post(`{}`); w.Code != 400 {
+			t.Errorf("%d", w.Code)
+		}
+	})
+}
+
+func TestConfigurationIsComplete(t *testing.T) {
+	if _, err := client.NewRegistration(client.RegistrationConfig{}); err == nil {
+		t.Error("an endpoint without parts was made")
+	}
+}
