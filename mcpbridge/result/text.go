@@ -19,8 +19,8 @@ func Text(s string, limit int) string { return clean(s, limit, true) }
 func Line(s string, limit int) string { return clean(s, limit, false) }
 
 func clean(s string, limit int, lines bool) string {
-	// An escape for a long input: each character of the output needs at most
-	// four bytes of input, and dropped ones are rare.
+	// Only the beginning of a long input is looked at: each character of the
+	// output needs at most four bytes of it, and dropped ones are rare.
 	const slack = 16
 	if longest := limit*utf8.UTFMax*slack + slack; len(s) > longest {
 		s = strings.ToValidUTF8(s[:longest], "")

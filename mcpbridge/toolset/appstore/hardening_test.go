@@ -204,3 +204,13 @@ func BenchmarkCall(b *testing.B) {
 		})
 	}
 }
+
+func TestTheLongestValidArgumentsFit(t *testing.T) {
+	t.Parallel()
+	set, f := newSet(t)
+	escaped := func(n int) string { return strings.Repeat(`\ud83d\ude00`, n) }
+	got := run(t.Context(), set, submit, fmt.Sprintf(`{"app_id":"hub","permission_ids":["read"],"justification":"%s","telemetry":{"intent":"%s"}}`, escaped(2000), escaped(500)))
+	if got.WriteOutcome != "created" || len(f.posts()) != 1 {
+		t.Errorf("result %+v", got)
+	}
+}

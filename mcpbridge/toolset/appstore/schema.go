@@ -18,6 +18,11 @@ var errRef = errors.New("schema has a reference")
 // offending value, and that may be as long as the request.
 const maxViolation = 300
 
+// maxArguments bounds the arguments of a call, in bytes. The longest that match
+// a schema are half of that, escaped as wastefully as JSON allows; a longer
+// value would only be quoted in a message that is cut.
+const maxArguments = 64 << 10
+
 // compile returns the checker of a schema.
 func compile(schema string) (*jsonschema.Resolved, error) {
 	// References are not used here, and none may ever be fetched.
@@ -43,6 +48,9 @@ func compile(schema string) (*jsonschema.Resolved, error) {
 // read into v, which refuses whatever v does not know. Names are
 // case-sensitive and duplicates are refused (RFC 8259 §4 leaves both open).
 func decode(schema *jsonschema.Resolved, raw []byte, v any) error {
+	if len(raw) > maxArguments {
+		return fmt.Errorf("the arguments are longer than %d bytes", maxArguments)
+	}
 	var instance any
 	if err := json.Unmarshal(raw, &instance); err != nil {
 		return errors.New("the arguments are not one JSON object with unique names in valid UTF-8")

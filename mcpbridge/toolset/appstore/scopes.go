@@ -53,9 +53,12 @@ func Permissions() []string {
 	return all
 }
 
-// InitialScopes returns what a client is told to ask for at its first connect.
-// The rest follows when a tool needs it.
-func InitialScopes() []string { return []string{ScopeRead} }
+// InitialScopes returns what a client is told to ask for at its first connect:
+// all, since the person sees each on the consent page and the role bounds them.
+// To ask for the least and step up later would be narrower, but version 1 of the
+// TypeScript SDK, which many assistants are built on, answers a challenge for
+// more by refreshing what it has, and would never be able to write.
+func InitialScopes() []string { return []string{ScopeRead, ScopeRequest} }
 
 // What tools need.
 var (
