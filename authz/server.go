@@ -179,7 +179,7 @@ func (s *Server) mountPages(cfg Config, minter *opaque.Minter) error {
 	}
 	signingIn, err := login.New(login.Config{
 		Pages: pages, Sessions: sessions, Transactions: transactions, Store: cfg.Store, Policy: cfg.Policy,
-		Providers: cfg.Providers, Next: authorizing, Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log,
+		Providers: cfg.Providers, Next: authorizing, Changed: s.grants.UserChanged, Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log,
 	})
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/audit"
 )
 
+// disk is a file in memory whose faults are ordered by the test.
 type disk struct {
 	mu       sync.Mutex
 	data     []byte
@@ -112,15 +113,17 @@ func TestEventsThatWaitForTheDiskShareOneSync(t *testing.T) {
 		t.Errorf("%d syncs for 1 + %d events, want 2", d.syncs, more)
 	}
 	close(d.gate)
-	f.Close()
+	closeFile(t, f)
 }
 
+// queueAll starts n durable events and returns when all are queued.
 func queueAll(t *testing.T, f *audit.File, n int, start func(string)) {
 	t.Helper()
+	want := audit.Queued(f) + n
 	for i := range n {
 		start(fmt.Sprint(i))
 	}
-	for ; audit.Queued(f) < n; runtime.Gosched() {
+	for ; audit.Queued(f) < want; runtime.Gosched() {
 		if t.Context().Err() != nil {
 			t.Fatal("the test ended first")
 		}
@@ -162,7 +165,7 @@ func TestCallerThatLeavesDoesNotUndoItsEvent(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	close(d.gate)
-	f.Close()
+	closeFile(t, f)
 	if diff := cmp.Diff([]string{"a"}, tools(parse(t, []byte(d.text())))); diff != "" {
 		t.Error(diff)
 	}

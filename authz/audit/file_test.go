@@ -38,8 +38,15 @@ func newFile(t *testing.T, path string) *audit.File {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { f.Close() })
+	t.Cleanup(func() { closeFile(t, f) })
 	return f
+}
+
+func closeFile(t *testing.T, f *audit.File) {
+	t.Helper()
+	if err := f.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
 }
 
 type line struct {
@@ -170,7 +177,7 @@ func TestIdsSortWhenTheClockStepsBack(t *testing.T) {
 	record(t, f, "y", true)
 	fake.Advance(2 * time.Hour)
 	record(t, f, "z", true)
-	f.Close()
+	closeFile(t, f)
 	got := read(t, path)
 	if !slices.IsSortedFunc(got, func(a, b line) int { return strings.Compare(a.ID, b.ID) }) {
 		t.Error("ids do not sort")
@@ -216,7 +223,7 @@ func TestWholeLastLineIsLeftAsItIs(t *testing.T) {
 	for _, tool := range []string{"a", "b"} {
 		f := newFile(t, path)
 		record(t, f, tool, true)
-		f.Close()
+		closeFile(t, f)
 	}
 	if diff := cmp.Diff([]string{"a", "b"}, tools(read(t, path))); diff != "" {
 		t.Error(diff)
@@ -250,15 +257,13 @@ func TestPathThatCannotHoldTheTrailIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if f, err := audit.NewFile(config(path)); err == nil {
-				f.Close()
+				closeFile(t, f)
 				t.Error("accepted")
 			}
 		})
 	}
 }
 
-// disk is a file in memory whose faults are ordered by the test.
-// queueAll starts n durable events and returns when all are queued.
 func TestMultiGivesEachEventToAllAndReportsAnyFault(t *testing.T) {
 	var first, last audittest.Memory
 	fault := errors.New("sink down")

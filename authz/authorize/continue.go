@@ -37,6 +37,9 @@ func (h *Handlers) Continue(w http.ResponseWriter, r *http.Request, tx session.T
 	}
 	if no != nil {
 		no.page.Account = who.User.Email
+		if no.page.Status == http.StatusServiceUnavailable { // the request still waits
+			no.page.Retry = "/signin?tx=" + tx.ID
+		}
 		h.refusePage(w, r, *no)
 		return
 	}
@@ -127,7 +130,7 @@ func (h *Handlers) refusePerson(w http.ResponseWriter, r *http.Request, tx sessi
 
 func (h *Handlers) recordRefusal(r *http.Request, tx session.Transaction, client store.Client, who session.SignedIn, why reason.Reason, code string) {
 	e := h.event(r.Context(), client.ID, client.Name, why)
-	e.DomainID, e.UserID, e.UserEmail = who.User.Domain, who.User.ID, who.User.Email
+	e.DomainID, e.UserEmail = who.User.Domain, who.User.Email
 	e.Resource, e.Scopes, e.ErrorCode = tx.Request.Resource, tx.Request.Scopes, code
 	h.recordFailure(r.Context(), e)
 }

@@ -1,7 +1,6 @@
 package authorize_test
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -164,17 +163,34 @@ func TestThePolicyThatIsInForceAfterTheSignInDecides(t *testing.T) {
 	}
 }
 
-func TestAClientThatWasRemovedMeanwhileIsNotRedirectedTo(t *testing.T) {
-	g := flowtest.New(t, flowtest.DefaultPolicy())
-	b := g.Browser(t)
-	b.Follow(b.Get(flowtest.Authorization("response_type", "token")))
-	back := b.Return(flowtest.Domain, flowtest.Ann())
-	err := g.Store.Update(t.Context(), func(tx store.Tx) error { return tx.DeleteClient(context.WithoutCancel(t.Context()), "claude") })
-	if err != nil {
-		t.Fatal(err)
+func TestAClientThatChangedMeanwhileIsNotRedirectedTo(t *testing.T) {
+	tests := []struct {
+		name string
+		now  *store.Client // nil = removed
+	}{
+		{"it was removed", nil},
+		{"it has another redirect URI", &store.Client{ID: "claude", Profile: "claude", Name: "Claude", RedirectURIs: []string{"https://claude.ai/new"}}},
 	}
-	if p := b.Follow(back); p.Status != http.StatusBadRequest || p.Reason() != "client/unknown" {
-		t.Errorf("got %d %q to %q, want a page", p.Status, p.Reason(), p.Location)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g := flowtest.New(t, flowtest.DefaultPolicy())
+			b := g.Browser(t)
+			b.Follow(b.Get(flowtest.Authorization("response_type", "token")))
+			back := b.Return(flowtest.Domain, flowtest.Ann())
+			ctx := t.Context()
+			err := g.Store.Update(ctx, func(tx store.Tx) error {
+				if err := tx.DeleteClient(ctx, "claude"); err != nil || tt.now == nil {
+					return err
+				}
+				return tx.CreateClient(ctx, *tt.now)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p := b.Follow(back); p.Status != http.StatusBadRequest || p.Location != "" {
+				t.Errorf("got %d to %q, want a page", p.Status, p.Location)
+			}
+		})
 	}
 }
 

@@ -111,6 +111,7 @@ func TestErrorsReachTheClientOnlyAfterTheSignIn(t *testing.T) {
 		{"a challenge of another length is invalid_request", flowtest.Authorization("code_challenge", "abc"), "invalid_request", false},
 		{"an unknown resource is invalid_target", flowtest.Authorization("resource", "https://other.example/mcp"), "invalid_target", false},
 		{"two resources are invalid_target", flowtest.Authorization() + "&resource=" + url.QueryEscape(flowtest.Resource), "invalid_target", false},
+		{"two resources of which the first is empty are invalid_target", flowtest.Authorization("resource", "-") + "&resource=&resource=" + url.QueryEscape(flowtest.Resource), "invalid_target", false},
 		{"a resource with a fragment is invalid_target", flowtest.Authorization("resource", flowtest.Resource+"#f"), "invalid_target", false},
 		{"response_type token is unsupported_response_type", flowtest.Authorization("response_type", "token"), "unsupported_response_type", false},
 		{"a missing response_type is invalid_request", flowtest.Authorization("response_type", "-"), "invalid_request", false},

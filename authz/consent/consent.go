@@ -146,7 +146,7 @@ const maxID = 64
 // event begins an audit event about an approval.
 func (p pending) event(ctx context.Context, name string) audit.Event {
 	return audit.Event{
-		Name: name, DomainID: p.who.User.Domain, UserID: p.who.User.ID, UserEmail: p.who.User.Email,
+		Name: name, DomainID: p.who.User.Domain, UserID: p.Subject, UserEmail: p.who.User.Email,
 		ClientID: p.client.ID, ClientName: p.client.Name, Resource: p.Resource, Scopes: p.Scopes,
 		RequestID: httpx.RequestID(ctx), ClientIP: httpx.ClientIP(ctx),
 	}

@@ -134,7 +134,8 @@ func (e entry) open(p purpose) (key, error) {
 }
 
 // checkSigning makes sure that the private part belongs to the public part,
-// which the decoder does not: signatures would verify nowhere.
+// otherwise signatures would verify nowhere. The decoder does so for some types
+// of key only.
 func (k key) checkSigning() error {
 	switch private := k.material.(type) {
 	case ed25519.PrivateKey:

@@ -127,6 +127,7 @@ func (h *Handlers) complete(w http.ResponseWriter, r *http.Request, tx session.T
 		issued, err = h.cfg.Sessions.Begin(ctx, t, r, person.ID, authTime(id, now))
 		return err
 	})
+	h.cfg.Changed(person.ID) // also when the outcome of the commit is unknown
 	if err != nil {
 		h.cfg.Pages.Unavailable(w, r, reason.StoreUnavailable, err, Path(tx.ID))
 		return
@@ -136,7 +137,8 @@ func (h *Handlers) complete(w http.ResponseWriter, r *http.Request, tx session.T
 		return
 	}
 	e := event(ctx, audit.SignInOK, domain, tx)
-	e.UserID, e.UserEmail, e.Durable = person.ID, person.Email, true
+	// Without a user id: that of the backend is asked for later, by resource.
+	e.UserEmail, e.Durable = person.Email, true
 	if err := h.cfg.Audit.Record(ctx, e); err != nil { // the cookie is not given, so that nobody is signed in
 		h.cfg.Pages.Unavailable(w, r, reason.StoreUnavailable, err, Path(tx.ID))
 		return

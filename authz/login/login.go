@@ -29,7 +29,7 @@ type Continuation interface {
 	Continue(w http.ResponseWriter, r *http.Request, tx session.Transaction, who session.SignedIn)
 }
 
-// Config is what the handlers need. All but Clock and Log are required.
+// Config is what the handlers need. All but Changed, Clock and Log are required.
 type Config struct {
 	Pages        *web.Pages
 	Sessions     *session.Manager
@@ -39,9 +39,12 @@ type Config struct {
 	// Providers are the identity providers by domain, in lower case.
 	Providers map[string]idp.Provider
 	Next      Continuation
-	Audit     audit.Recorder
-	Clock     clock.Clock  // default clock.System
-	Log       *slog.Logger // default slog.Default()
+	// Changed is told about a person after what is known of them was stored, so
+	// that running tokens meet their new groups at once; optional.
+	Changed func(userID string)
+	Audit   audit.Recorder
+	Clock   clock.Clock  // default clock.System
+	Log     *slog.Logger // default slog.Default()
 }
 
 // Handlers answers the sign-in pages.
@@ -58,6 +61,9 @@ func New(cfg Config) (*Handlers, error) {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
+	}
+	if cfg.Changed == nil {
+		cfg.Changed = func(string) {}
 	}
 	return &Handlers{cfg: cfg}, nil
 }

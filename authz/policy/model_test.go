@@ -49,7 +49,7 @@ func decide(cfg policy.Config, c policy.Call) policy.Verdict {
 	if !d.Enabled {
 		return refuse(reason.DomainOff)
 	}
-	if !(d.Everyone || setOf(d.Groups...).meets(groups)) {
+	if !d.Everyone && !setOf(d.Groups...).meets(groups) {
 		return refuse(reason.UserNotAllowed)
 	}
 	if !setOf(d.Clients...)[c.Profile] {

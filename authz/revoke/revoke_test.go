@@ -74,7 +74,7 @@ func post(form string) *http.Request {
 
 var found = grant.Revoked{
 	Found: true, Whole: true, User: store.User{Email: "ada@example.com"},
-	Family: store.Family{ID: "family", Domain: "example.com", UserID: "user", Resource: "https://r.example"},
+	Family: store.Family{ID: "family", Domain: "example.com", UserID: "internal", Subject: "user", Resource: "https://r.example"},
 }
 
 func TestARevocationIsAnsweredEmptyAfterItWasAudited(t *testing.T) {

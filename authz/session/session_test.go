@@ -198,7 +198,8 @@ func TestEndingATransactionDropsAllOfItsCookies(t *testing.T) {
 }
 
 func TestAnUpstreamSignInIsUsedOnceAndInItsOwnBrowser(t *testing.T) {
-	txs, j := newTransactions(t, newClock()), jar{}
+	c, j := newClock(), jar{}
+	txs := newTransactions(t, c)
 	tx := begin(t, txs, j, session.Request{})
 	rec := httptest.NewRecorder()
 	up, err := txs.BeginUpstream(rec, tx, "acme.com")
@@ -218,11 +219,19 @@ func TestAnUpstreamSignInIsUsedOnceAndInItsOwnBrowser(t *testing.T) {
 	if take(jar{}, "acme.com", up.State) {
 		t.Error("another browser's state is believed")
 	}
+	late := jar{}
+	for name, value := range j {
+		late[name] = value
+	}
 	if !take(j, "acme.com", up.State) {
 		t.Error("its own state is not believed")
 	}
 	if take(j, "acme.com", up.State) {
 		t.Error("a state is believed twice")
+	}
+	c.Advance(session.TransactionLifetime)
+	if take(late, "acme.com", up.State) {
+		t.Error("a state is believed after ten minutes")
 	}
 }
 

@@ -33,7 +33,7 @@ const (
 
 var issued = grant.Tokens{
 	AccessToken: secretAccess, RefreshToken: "lmr_next", ExpiresIn: 3600, Scope: "appstore:read appstore:request",
-	Family: store.Family{ID: "family", Domain: "example.com", UserID: "user", Resource: "https://r.example"},
+	Family: store.Family{ID: "family", Domain: "example.com", UserID: "internal", Subject: "user", Resource: "https://r.example"},
 	User:   store.User{ID: "user", Email: "ada@example.com"},
 }
 
@@ -309,7 +309,7 @@ func TestAPreflightIsAnsweredWithoutTheClient(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "POST",
-		"Access-Control-Allow-Headers": "Authorization, Content-Type", "Access-Control-Allow-Credentials": "",
+		"Access-Control-Allow-Headers": "Authorization, Content-Type, MCP-Protocol-Version", "Access-Control-Allow-Credentials": "",
 	} {
 		if got := resp.Header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)

@@ -28,14 +28,14 @@ func Clean(s string, limit int) string {
 		case unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Co):
 			continue
 		}
+		if n >= limit {
+			b.WriteRune('…')
+			break
+		}
 		if space {
 			b.WriteByte(' ')
 			n++
 			space = false
-		}
-		if n >= limit {
-			b.WriteRune('…')
-			break
 		}
 		b.WriteRune(r)
 		n++

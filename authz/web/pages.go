@@ -68,7 +68,7 @@ type Consent struct {
 	CSRF        string // one-time form token
 	Assistant   string
 	Verified    bool   // the redirect address belongs to the known assistant Profile
-	Profile     string // display name of the host profile; "" = unknown
+	Profile     string // display name of the host profile; shown when Verified
 	RedirectURI string
 	Loopback    bool
 	Account     string // e-mail address of the person

@@ -236,10 +236,11 @@ func TestTheStylesheetIsNamedByItsContentAndCachedForEver(t *testing.T) {
 
 func FuzzClean(f *testing.F) {
 	f.Add(hostile, 10)
+	f.Add("00 0", 1)
 	f.Fuzz(func(t *testing.T, s string, limit int) {
 		limit = 1 + (limit&0xff+0x100)%0x100
 		got := web.Clean(s, limit)
-		if n := len([]rune(got)); n > limit+1 {
+		if n := len([]rune(got)); n > limit+2 { // a space and the ellipsis
 			t.Errorf("%d characters, limit %d", n, limit)
 		}
 		if strings.ContainsAny(got, "\r\n\t\x00\x1b\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u200e\u200f") || strings.Contains(got, "  ") {

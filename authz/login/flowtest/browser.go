@@ -11,6 +11,13 @@ import (
 	"testing"
 
 	"github.com/teamlumos/mcp-edge/authz/idp"
+	"github.com/teamlumos/mcp-edge/internal/httpx"
+)
+
+// What the outermost layer knows about every request of a Browser.
+const (
+	RequestID = "request-of-the-test"
+	ClientIP  = "192.0.2.7"
 )
 
 // Browser is a browser with its cookies. Every answer is checked for what holds
@@ -51,7 +58,8 @@ func (b *Browser) Post(path string, form url.Values) Page {
 // Do sends a request and keeps the answer's cookies.
 func (b *Browser) Do(method, path string, form url.Values, header http.Header) Page {
 	b.t.Helper()
-	r := httptest.NewRequestWithContext(b.t.Context(), method, Issuer+path, strings.NewReader(form.Encode()))
+	ctx := httpx.WithClientIP(httpx.WithRequestID(b.t.Context(), RequestID), ClientIP)
+	r := httptest.NewRequestWithContext(ctx, method, Issuer+path, strings.NewReader(form.Encode()))
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}

@@ -51,6 +51,8 @@ type Gateway struct {
 	Directory *Directory
 	// IdPs are the identity providers by domain.
 	IdPs map[string]*IdP
+	// Changed lists the people who were announced as changed.
+	Changed []string
 
 	policy  atomic.Pointer[policy.Policy]
 	secrets secrets
@@ -127,6 +129,7 @@ func New(t testing.TB, cfg policy.Config) *Gateway {
 	signIn, err := login.New(login.Config{
 		Pages: pages, Sessions: sessions, Transactions: transactions, Store: g.Store, Policy: g,
 		Providers: providers, Next: authorization, Audit: g.Audit, Clock: g.Clock, Log: log,
+		Changed: func(userID string) { g.Changed = append(g.Changed, userID) },
 	})
 	must(t, err)
 	consents, err := consent.New(consent.Config{

@@ -65,8 +65,8 @@ func applyMigrations(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	return nil
 }
 
-// lockMigration takes the lock under which schemas change. It is an exclusive
-// transaction on an empty database beside the real one: held across processes,
+// lockMigration takes the lock under which schemas change. It is the write
+// lock of an empty database beside the real one: held across processes,
 // portable, released by the system when its holder dies. The real database
 // cannot serve, since the migrations themselves must write there.
 func lockMigration(ctx context.Context, path string, log *slog.Logger) (unlock func(), err error) {
@@ -79,7 +79,7 @@ func lockMigration(ctx context.Context, path string, log *slog.Logger) (unlock f
 	}
 	conn, err := db.Conn(ctx)
 	if err == nil {
-		_, err = conn.ExecContext(ctx, "BEGIN EXCLUSIVE")
+		_, err = conn.ExecContext(ctx, "BEGIN IMMEDIATE")
 	}
 	if err != nil {
 		_ = db.Close()

@@ -108,8 +108,9 @@ func (t *Trail) record(ctx context.Context, e audit.Event) *oauth.Error {
 
 func event(ctx context.Context, name string, g Grant) audit.Event {
 	return audit.Event{
-		Name:     name,
-		DomainID: g.Family.Domain, UserID: g.Family.UserID, UserEmail: g.User.Email,
+		Name: name,
+		// The backend's id, as in the events of tool calls: one person, one id.
+		DomainID: g.Family.Domain, UserID: g.Family.Subject, UserEmail: g.User.Email,
 		ClientID: g.Client.ID, ClientName: g.Client.Name,
 		GrantID: g.Family.ID, Resource: g.Family.Resource,
 		RequestID: httpx.RequestID(ctx), ClientIP: httpx.ClientIP(ctx),
