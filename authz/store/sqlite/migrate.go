@@ -78,15 +78,17 @@ func lockMigration(ctx context.Context, path string, log *slog.Logger) (unlock f
 		return nil, err
 	}
 	conn, err := db.Conn(ctx)
-	if err == nil {
-		_, err = conn.ExecContext(ctx, "BEGIN IMMEDIATE")
-	}
 	if err != nil {
 		_ = db.Close()
 		return nil, err
 	}
-	return func() {
+	unlock = func() {
 		_ = conn.Close()
 		_ = db.Close()
-	}, nil
+	}
+	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
 }

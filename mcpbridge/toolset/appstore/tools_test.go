@@ -233,7 +233,7 @@ func TestScopesReachWhatToolsNeed(t *testing.T) {
 	if diff := cmp.Diff(want, appstore.Permissions()); diff != "" {
 		t.Errorf("permissions differ (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"appstore:read"}, appstore.InitialScopes()); diff != "" {
+	if diff := cmp.Diff([]string{"appstore:read", "appstore:request"}, appstore.InitialScopes()); diff != "" {
 		t.Errorf("initial scopes differ (-want +got):\n%s", diff)
 	}
 }
