@@ -32,11 +32,10 @@ func TestOfFiftyRedemptionsOfOneCodeOneSucceeds(t *testing.T) {
 		race(50, func(i int) { tokens[i], refused[i] = w.Redeem(context.Background(), req) })
 		successes, thefts, winner := 0, 0, 0
 		for i := range refused {
-			switch {
-			case refused[i] == nil:
+			if refused[i] == nil {
 				successes++
 				winner = i
-			default:
+			} else {
 				wantRefused(t, refused[i], oauth.InvalidGrant, reason.GrantReused)
 			}
 			if tokens[i].Reused {

@@ -247,7 +247,7 @@ func (t *Transactions) newID() (string, error) {
 	if _, err := io.ReadFull(t.rand, id[4:]); err != nil {
 		return "", fmt.Errorf("session: randomness: %w", err)
 	}
-	binary.BigEndian.PutUint32(id[:], uint32(t.clock.Now().Unix())) //nolint:gosec // seconds fit until 2106
+	binary.BigEndian.PutUint32(id[:], uint32(t.clock.Now().Unix())) // seconds fit until 2106
 	return strings.ToLower(idEncoding.EncodeToString(id[:])), nil
 }
 

@@ -17,8 +17,9 @@ const ownModule = "github.com/teamlumos/mcp-edge"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "xcaddy:", err)
 		os.Exit(1)
 	}
@@ -61,7 +62,7 @@ func execXcaddy(ctx context.Context, m manifest, module, dir string, stdout, std
 	if err != nil {
 		return errors.New("xcaddy is not in the PATH; install it, or build without it: go build -o mcp-edge")
 	}
-	command := exec.CommandContext(ctx, binary, m.arguments(module, dir)...)
+	command := exec.CommandContext(ctx, binary, m.arguments(module, dir)...) //nolint:gosec // the manifest is checked, and no shell reads it
 	command.Env = append(os.Environ(), flagsVariable+"="+m.Build.goFlags())
 	command.Stdout, command.Stderr = stdout, stderr
 	if err := command.Run(); err != nil {

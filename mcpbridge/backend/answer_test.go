@@ -109,7 +109,7 @@ func TestNoContentNeedsNoContentType(t *testing.T) {
 	t.Parallel()
 	r := read()
 	r.Method = http.MethodDelete
-	body, err := answered(t, r, &http.Response{StatusCode: 204, Body: http.NoBody})
+	body, err := answered(t, r, &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody})
 	if err != nil || body != nil {
 		t.Errorf("Do = %q, %v", body, err)
 	}

@@ -116,7 +116,7 @@ func TestRequestCarriesOurHeadersAndNothingElse(t *testing.T) {
 	if diff := cmp.Diff(want, got.Header); diff != "" {
 		t.Errorf("headers differ (-want +got):\n%s", diff)
 	}
-	if got.RequestURI != "/appstore/access_request" || got.Method != "POST" || string(body) != `{"app_id":"a"}` {
+	if got.RequestURI != "/appstore/access_request" || got.Method != http.MethodPost || string(body) != `{"app_id":"a"}` {
 		t.Errorf("%s %s %s", got.Method, got.RequestURI, body)
 	}
 	signed := assertion.Request{

@@ -126,7 +126,7 @@ func benchHTTP(b *testing.B, h http.Handler, c call) {
 		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
 			b.Fatal(resp.Status, err)
 		}
-		resp.Body.Close()
+		_ = resp.Body.Close()
 	}
 }
 

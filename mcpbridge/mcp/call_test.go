@@ -186,7 +186,7 @@ func leave(t *testing.T, e *endpoint, tool string) {
 	go func() {
 		resp, err := http.DefaultClient.Do(r)
 		if err == nil {
-			resp.Body.Close()
+			_ = resp.Body.Close()
 		}
 		failed <- err
 	}()
@@ -306,7 +306,7 @@ func TestNothingIsRememberedBetweenRequests(t *testing.T) {
 			t.Fatal(err)
 		}
 		body, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
+		_ = resp.Body.Close()
 		if err != nil || !strings.Contains(string(body), `"structuredContent":{"user":"`+user+`"`) {
 			t.Fatalf("call %d of %s got %s (%v)", i, user, body, err)
 		}

@@ -2,6 +2,7 @@ package mcp_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -41,7 +42,7 @@ func FuzzHandler(f *testing.F) {
 		if strings.ContainsFunc(method, func(c rune) bool { return c <= ' ' || c > '~' }) || method == "" {
 			return // net/http refuses it
 		}
-		r := httptest.NewRequest("POST", "/mcp", strings.NewReader(body))
+		r := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(body))
 		r.Method = method
 		r.Header.Set("Authorization", "Bearer "+tokenWriter)
 		for name, value := range map[string]string{"Content-Type": contentType, "Mcp-Protocol-Version": version, "Mcp-Method": mcpMethod, "Mcp-Name": mcpName} {

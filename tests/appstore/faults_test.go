@@ -52,7 +52,7 @@ func TestFaults(t *testing.T) {
 		s := b.prepare(http.MethodPost, "/appstore/access_request", createBody)
 		b.sign(s)
 		if res, err := b.http.Do(s.request); err == nil {
-			res.Body.Close()
+			_ = res.Body.Close()
 			t.Fatalf("answered %s", res.Status)
 		}
 		if got := get[requestPage](b, "/appstore/access_requests").Total; got != before+1 {
@@ -116,7 +116,7 @@ func TestFaults(t *testing.T) {
 		go func() {
 			defer close(ended)
 			if res, err := b.http.Do(s.request); err == nil {
-				res.Body.Close()
+				_ = res.Body.Close()
 			}
 		}()
 		<-arrived
@@ -225,7 +225,7 @@ func TestStart(t *testing.T) {
 		}
 		client := &http.Client{Timeout: 5 * time.Second}
 		if res, err := client.Get(server.URL() + "/info"); err == nil {
-			res.Body.Close()
+			_ = res.Body.Close()
 			t.Error("it still answers")
 		}
 	})

@@ -139,7 +139,6 @@ func start(t *testing.T, change ...func(*appstore.Config)) *backend {
 // any part of it.
 type signed struct {
 	request *http.Request
-	body    []byte
 	method  jwt.SigningMethod
 	kid     string
 	header  map[string]any

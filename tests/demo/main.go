@@ -47,8 +47,9 @@ func main() {
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, f, os.Stdout); err != nil {
+	err := run(ctx, f, os.Stdout)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
@@ -91,7 +92,7 @@ func run(ctx context.Context, f flags, out io.Writer) (err error) {
 		if err := writeReadyFile(f.readyFile, s); err != nil {
 			return err
 		}
-		defer os.Remove(f.readyFile)
+		defer func() { err = errors.Join(err, os.Remove(f.readyFile)) }()
 	}
 	<-ctx.Done()
 	console.printf("\nStopping.\n")

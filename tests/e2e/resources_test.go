@@ -16,15 +16,18 @@ func secondResource(t *testing.T, path string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := strings.Index(string(text), "\tmcp_bridge /mcp/appstore {")
-	if start < 0 {
+	const head, end = "\tmcp_bridge /mcp/appstore {\n", "\n\t}\n"
+	_, rest, found := strings.Cut(string(text), head)
+	body, _, closed := strings.Cut(rest, end)
+	if !found || !closed {
 		t.Fatal("the Caddyfile has no mcp_bridge block")
 	}
-	end := start + strings.Index(string(text)[start:], "\n\t}\n") + len("\n\t}\n")
-	block := string(text)[start:end]
-	second := strings.ReplaceAll(block, "mcp_bridge /mcp/appstore", "mcp_bridge /mcp/second")
-	line := second[strings.Index(second, "\t\tresource "):]
-	line = line[:strings.Index(line, "\n")]
-	second = strings.Replace(second, line, "\t\tresource {$MCP_EDGE_API_SITE}/mcp/second", 1)
-	return gateway.Variant(t, path, block, block+second)
+	lines := strings.Split(body, "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(line, "\t\tresource ") {
+			lines[i] = "\t\tresource {$MCP_EDGE_API_SITE}/mcp/second"
+		}
+	}
+	second := "\tmcp_bridge /mcp/second {\n" + strings.Join(lines, "\n") + end
+	return gateway.Variant(t, path, head+body+end, head+body+end+second)
 }

@@ -78,7 +78,7 @@ func changeIDToken(response []byte, key op.SigningKey, changes map[string]any) (
 		return nil, fmt.Errorf("read token response: %w", err)
 	}
 	raw, _ := fields["id_token"].(string)
-	token, err := jose.ParseSigned(raw, []jose.SignatureAlgorithm{key.SignatureAlgorithm()})
+	token, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{key.SignatureAlgorithm()})
 	if err != nil {
 		return nil, fmt.Errorf("read id token: %w", err)
 	}

@@ -55,7 +55,7 @@ func (f fetcher) json(ctx context.Context, url string, v any) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", idp.ErrUnavailable, cause(err))
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing was written
+	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%w: status %d", idp.ErrUnavailable, resp.StatusCode)
 	}

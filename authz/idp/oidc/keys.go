@@ -50,7 +50,7 @@ func (k *keySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error
 	for i, a := range algorithms {
 		accepted[i] = jose.SignatureAlgorithm(a)
 	}
-	jws, err := jose.ParseSigned(jwt, accepted)
+	jws, err := jose.ParseSignedCompact(jwt, accepted)
 	if err != nil || len(jws.Signatures) != 1 {
 		return nil, errors.New("malformed signature")
 	}

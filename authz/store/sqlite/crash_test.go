@@ -41,7 +41,7 @@ func rotateForEver(path string) error {
 					os.Exit(1)
 				}
 				// One write per line, so that a kill cuts no line in two.
-				_, _ = os.Stdout.WriteString(fmt.Sprintln(gen))
+				_, _ = fmt.Fprintln(os.Stdout, gen)
 			}
 		})
 	}

@@ -85,7 +85,7 @@ func sampleToken(name, familyID string) store.AccessToken {
 // family "family" with its first generation and an access token "token".
 func seed(t *testing.T, s store.Store) {
 	t.Helper()
-	update(t, s, func(ctx context.Context, tx store.Tx) error { return Seed(ctx, tx) })
+	update(t, s, Seed)
 }
 
 // Seed stores one row of each lasting kind: a client "client", a user "user"

@@ -218,7 +218,7 @@ func (f *fake) verify(r *http.Request, body []byte) (assertion.Claims, error) {
 			return c, fmt.Errorf("header %s: %q", name, values)
 		}
 	}
-	signed, err := jose.ParseSigned(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), []jose.SignatureAlgorithm{jose.EdDSA})
+	signed, err := jose.ParseSignedCompact(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), []jose.SignatureAlgorithm{jose.EdDSA})
 	if err != nil {
 		return c, err
 	}
