@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,6 +107,35 @@ func TestTheDocumentedDefaultIsFormattedAndAdapted(t *testing.T) {
 	}
 	if _, err := adapt(t, "Caddyfile", raw); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestEveryCaddyfileInTheDocumentsIsAdapted(t *testing.T) {
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, page := range append(pages, "../README.md") {
+		raw, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, part := range strings.Split(string(raw), "```caddyfile\n")[1:] {
+			snippet, _, closed := strings.Cut(part, "```")
+			if !closed {
+				t.Errorf("%s: block %d has no end", page, i)
+			}
+			found++
+			t.Run(fmt.Sprintf("%s/%d", filepath.Base(page), i), func(t *testing.T) {
+				if _, err := adapt(t, page, []byte(snippet)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	if found == 0 {
+		t.Error("no document shows a Caddyfile")
 	}
 }
 

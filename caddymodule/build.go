@@ -104,7 +104,7 @@ func (a *App) newEndpoint(run *running, b *Bridge, server *authz.Server, c *back
 		ServerInfo:      mcp.ServerInfo{Name: "mcp-edge-" + b.Toolset, Title: kind.title, Version: version()},
 		Instructions:    kind.instructions,
 		MetadataURL:     metadata,
-		ChallengeScopes: kind.initial,
+		ChallengeScopes: b.initialScopes(),
 		AllowedOrigins:  a.AllowOrigin,
 		Clock:           clock.System,
 		Log:             a.log,

@@ -12,7 +12,7 @@ import (
 )
 
 var (
-	bridgeLines      = []string{"resource", "toolset", "audience", "alg", "upstream"}
+	bridgeLines      = []string{"resource", "toolset", "initial_scopes", "audience", "alg", "upstream"}
 	bridgeLaterLines = []string{"signature", "reuse_assertion"}
 
 	// upstreamRefused are lines of reverse_proxy that would change a request
@@ -53,6 +53,7 @@ func parseAuthDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, er
 //	    toolset  <name>
 //	    audience <url>
 //	    alg      eddsa|es256
+//	    initial_scopes <scopes...>
 //	    upstream <addresses...> {
 //	        …                    # as in reverse_proxy
 //	    }
@@ -69,13 +70,22 @@ func parseBridgeDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, 
 		return nil, err
 	}
 	p := newParser(h.Dispenser)
+	scopes := start
 	for h.NextBlock(0) {
+		if h.Val() == "initial_scopes" {
+			scopes = h.Token()
+		}
 		if err := bridge.parseLine(h, p); err != nil {
 			return nil, err
 		}
 	}
 	if err := bridge.complete(); err != nil {
 		return nil, at(start, err)
+	}
+	if !holdsPlaceholder(bridge.Toolset) {
+		if err := bridge.checkInitialScopes(); err != nil {
+			return nil, at(scopes, err)
+		}
 	}
 	return h.NewRoute(nil, bridge), nil
 }
@@ -93,6 +103,8 @@ func (b *Bridge) parseLine(h httpcaddyfile.Helper, p *parser) (err error) {
 		b.Resource, err = p.checked(func(s string) error { return checkResource(s, b.Path) })
 	case "toolset":
 		b.Toolset, err = p.checked(checkToolset)
+	case "initial_scopes":
+		b.InitialScopes, err = p.words()
 	case "audience":
 		b.Audience, err = p.checked(checkAudience)
 	case "alg":

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -246,3 +247,12 @@ func (g *gateway) do(req *http.Request) (int, string, error) {
 }
 
 func (g *gateway) path(name string) string { return filepath.Join(g.dir, name) }
+
+// audit returns the audit trail so far.
+func (g *gateway) audit() string {
+	raw, err := os.ReadFile(g.path("audit.jsonl"))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return string(raw)
+}

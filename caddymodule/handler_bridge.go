@@ -28,6 +28,10 @@ type Bridge struct {
 	// Which tools it offers: appstore. Required.
 	Toolset string `json:"toolset,omitempty"`
 
+	// The scopes that assistants are told to ask for first; they ask for others
+	// when a call needs them. Default: all that the toolset recommends.
+	InitialScopes []string `json:"initial_scopes,omitempty"`
+
 	// The public origin of the backend, for which requests are signed whatever
 	// address they are sent to. Required.
 	Audience string `json:"audience,omitempty"`
@@ -89,6 +93,9 @@ func (b *Bridge) check() error {
 		return err
 	}
 	if err := checkToolset(b.Toolset); err != nil {
+		return err
+	}
+	if err := b.checkInitialScopes(); err != nil {
 		return err
 	}
 	if err := checkAudience(b.Audience); err != nil {

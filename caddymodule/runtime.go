@@ -76,7 +76,7 @@ func newRuntime(ctx context.Context, engine StoreEngine, storage keys.Storage) (
 	if r.cache, err = grant.NewCache(0); err != nil {
 		return nil, fmt.Errorf("making the token cache: %w", err)
 	}
-	r.sweep = startSweeper(r.store, clock.System, log)
+	r.sweep = startSweeper(r.store, clock.System, log) //nolint:contextcheck // it lives as long as the store, not as long as this call
 	return r, nil
 }
 

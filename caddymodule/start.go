@@ -87,7 +87,7 @@ func (a *App) compile() (*policy.Policy, error) {
 	for _, b := range a.bridges {
 		t := toolsets[b.Toolset]
 		cfg.Resources = append(cfg.Resources, policy.Resource{
-			URL: b.Resource, Name: t.title, Scopes: t.scopes, InitialScopes: t.initial, Permissions: t.permissions,
+			URL: b.Resource, Name: t.title, Scopes: t.scopes, InitialScopes: b.initialScopes(), Permissions: t.permissions,
 		})
 	}
 	if len(cfg.Resources) == 0 {

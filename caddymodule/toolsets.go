@@ -53,6 +53,28 @@ func checkToolset(name string) error {
 	return nil
 }
 
+// checkInitialScopes accepts scopes of the bridge's toolset.
+func (b *Bridge) checkInitialScopes() error {
+	var known []string
+	for _, scope := range toolsets[b.Toolset].scopes {
+		known = append(known, scope.Name)
+	}
+	for _, name := range b.InitialScopes {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("unknown scope %q of toolset %s: %s", name, b.Toolset, suggest(name, known))
+		}
+	}
+	return nil
+}
+
+// initialScopes are what assistants are told to ask for first.
+func (b *Bridge) initialScopes() []string {
+	if len(b.InitialScopes) > 0 {
+		return b.InitialScopes
+	}
+	return toolsets[b.Toolset].initial
+}
+
 // checkPermission accepts a permission that some toolset has, or "*".
 func checkPermission(name string) error {
 	var known []string

@@ -89,9 +89,10 @@ func innerRequest(req *http.Request, w http.ResponseWriter) *http.Request {
 	}
 	clientIP := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey)
 	inner = caddyhttp.PrepareRequest(inner, caddy.NewReplacer(), w, server)
-	caddyhttp.SetVar(inner.Context(), caddyhttp.TrustedProxyVarKey, false)
+	prepared := inner.Context()
+	caddyhttp.SetVar(prepared, caddyhttp.TrustedProxyVarKey, false) //nolint:contextcheck // the context of the inner request derives from ctx
 	if clientIP != nil {
-		caddyhttp.SetVar(inner.Context(), caddyhttp.ClientIPVarKey, clientIP)
+		caddyhttp.SetVar(prepared, caddyhttp.ClientIPVarKey, clientIP) //nolint:contextcheck // as above
 	}
 	return inner
 }

@@ -233,7 +233,7 @@ func TestStart(t *testing.T) {
 			t.Error(err)
 		}
 		if res, err := http.Get(server.Issuer() + "/keys"); err == nil {
-			res.Body.Close()
+			_ = res.Body.Close()
 			t.Error("it still answers")
 		}
 	})

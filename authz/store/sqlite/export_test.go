@@ -75,7 +75,7 @@ func (s *Store) Plans(ctx context.Context) (map[string][]string, error) {
 			}
 			plans[st.text] = append(plans[st.text], detail)
 		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil { //nolint:sqlclosecheck // within the loop, not at its end
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 			return nil, err
 		}
 	}

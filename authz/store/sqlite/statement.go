@@ -79,7 +79,7 @@ func newPool(ctx context.Context, dsn string, size int) (*pool, error) {
 		if !s.reads {
 			continue
 		}
-		if p.prepared[s.slot], err = db.PrepareContext(ctx, s.text); err != nil { //nolint:sqlclosecheck // closed with the pool
+		if p.prepared[s.slot], err = db.PrepareContext(ctx, s.text); err != nil {
 			_ = db.Close()
 			return nil, fmt.Errorf("prepare %s: %w", s.op, err)
 		}

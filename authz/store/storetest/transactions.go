@@ -28,7 +28,7 @@ var transactionCases = []testCase{
 		seed(t, s)
 		func() {
 			defer func() {
-				if got := recover(); got != any(errMine) { //nolint:errorlint // the very value, not an error like it
+				if got := recover(); got != any(errMine) {
 					t.Errorf("recovered %v, want the caller's value", got)
 				}
 			}()
