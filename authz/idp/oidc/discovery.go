@@ -60,13 +60,17 @@ func (d *discovery) set(m *metadata) {
 // remembered: the next sign-in asks again.
 func (p *Provider) metadata(ctx context.Context) (*metadata, error) {
 	last := p.get()
-	if last != nil && p.cfg.Clock.Now().Sub(last.read) < discoveryAge {
+	if p.fresh(last) {
 		return last, nil
 	}
 	// The flight outlives the request that began it: others may wait for it.
 	flight := p.flight.DoChan("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 		defer cancel()
+		// Who looked before another flight landed, and starts one after it.
+		if landed := p.get(); p.fresh(landed) {
+			return landed, nil
+		}
 		return p.discover(ctx)
 	})
 	select {
@@ -81,6 +85,10 @@ func (p *Provider) metadata(ctx context.Context) (*metadata, error) {
 		}
 		return result.Val.(*metadata), nil
 	}
+}
+
+func (p *Provider) fresh(m *metadata) bool {
+	return m != nil && p.cfg.Clock.Now().Sub(m.read) < discoveryAge
 }
 
 func (p *Provider) discover(ctx context.Context) (*metadata, error) {
