@@ -78,13 +78,17 @@ func resolvePath(raw string) (string, error) {
 	if path, err = filepath.Abs(path); err != nil {
 		return "", fmt.Errorf("finding %s: %w", raw, err)
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real, nil
+	for folder, rest := path, ""; ; {
+		if real, err := filepath.EvalSymlinks(folder); err == nil {
+			return filepath.Join(real, rest), nil
+		}
+		parent := filepath.Dir(folder)
+		if parent == folder {
+			return path, nil
+		}
+		rest = filepath.Join(filepath.Base(folder), rest)
+		folder = parent
 	}
-	if folder, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
-		return filepath.Join(folder, filepath.Base(path)), nil
-	}
-	return path, nil
 }
 
 // Interface guards.

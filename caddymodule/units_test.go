@@ -117,6 +117,17 @@ func TestTwoSpellingsOfAFileAreOneStore(t *testing.T) {
 			t.Errorf("%s: %q %v, want %q", spelling, got, err, want)
 		}
 	}
+	// At the first start nothing below the link exists yet.
+	early, err := resolvePath(filepath.Join(link, "data", "new", "edge.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "data", "new"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if late, err := resolvePath(filepath.Join(link, "data", "new", "edge.db")); err != nil || late != early {
+		t.Errorf("before the folder exists %q, after it %q, %v", early, late, err)
+	}
 	if _, err := resolvePath(""); err == nil {
 		t.Error("an empty path was accepted")
 	}

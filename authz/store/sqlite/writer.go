@@ -57,15 +57,9 @@ func (w *writer) update(ctx context.Context, fn func(*member) error) error {
 		return err
 	}
 	verdict := w.run(ctx, b, fn)
-	select {
-	case <-b.done:
-	case <-ctx.Done():
-		select {
-		case <-b.done:
-		default:
-			return cancelled(ctx, "commit")
-		}
-	}
+	// Also when the caller has gone: what it does after a commit, such as making
+	// cached answers unreachable, would do nothing if the commit came later.
+	<-b.done
 	if b.err != nil {
 		return b.err
 	}

@@ -171,6 +171,48 @@ func TestACallerWhoGivesUpLeavesTheQueue(t *testing.T) {
 	}
 }
 
+// What a caller does after an update, such as making cached answers
+// unreachable, must come after the commit, also when the caller's request has
+// ended meanwhile.
+func TestAnUpdateThatRanReturnsAfterItsCommitAlthoughItsCallerHasLeft(t *testing.T) {
+	s := migrated(t, filepath.Join(t.TempDir(), "edge.db"))
+	ctx, cancel := context.WithCancel(t.Context())
+	release := s.HoldTurn()
+	returned, blocked := make(chan error, 1), make(chan struct{})
+	go func() {
+		returned <- s.Update(ctx, func(tx store.Tx) error { return tx.CreateClient(ctx, store.Client{ID: "first"}) })
+	}()
+	for s.Queue()() < 1 {
+		runtime.Gosched()
+	}
+	reached, second := make(chan struct{}), make(chan error, 1)
+	go func() {
+		second <- s.Update(t.Context(), func(store.Tx) error {
+			close(reached) // the first has run and waits for the commit that comes after this
+			<-blocked
+			return nil
+		})
+	}()
+	for s.Queue()() < 2 {
+		runtime.Gosched()
+	}
+	release()
+	<-reached
+	cancel()
+	select {
+	case err := <-returned:
+		t.Errorf("returned %v before the commit", err)
+	case <-time.After(50 * time.Millisecond): // long enough for a caller that does not wait
+	}
+	close(blocked)
+	if err := errors.Join(<-returned, <-second); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Client(t.Context(), "first"); err != nil {
+		t.Errorf("it returned and is not committed: %v", err)
+	}
+}
+
 func TestTheWaitForTheWriteLockIsBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "edge.db")
 	other := migrated(t, path)
