@@ -29,6 +29,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/token"
 	"github.com/teamlumos/mcp-edge/authz/web"
 	"github.com/teamlumos/mcp-edge/internal/clock"
+	"github.com/teamlumos/mcp-edge/internal/reason"
 )
 
 // Config is what one configuration gives its authorization server. All but the
@@ -229,8 +230,19 @@ func (s *Server) mountEndpoints(cfg Config, minter *opaque.Minter) error {
 			return err
 		}
 		s.exact["/register"] = registering
+	} else {
+		s.exact["/register"] = http.HandlerFunc(registrationOff)
 	}
 	return s.mountDocuments(cfg)
+}
+
+// registrationOff answers clients that register all the same. RFC 7591 has no
+// code for it; a 404 would let them look for the endpoint elsewhere.
+func registrationOff(w http.ResponseWriter, _ *http.Request) {
+	oauth.WriteError(w, &oauth.Error{
+		Code: oauth.AccessDenied, Status: http.StatusForbidden, Reason: reason.ClientNotAllowed,
+		Description: "this server registers no clients; its operator turned registration off",
+	})
 }
 
 // mountDocuments wires what is public.

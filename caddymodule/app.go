@@ -49,13 +49,17 @@ type App struct {
 	// that are programs or servers send no origin and need no entry.
 	AllowOrigin []string `json:"allow_origin,omitempty"`
 
-	ctx       caddy.Context
-	log       *slog.Logger
-	host      string // of the issuer, as clients send it
-	engine    StoreEngine
-	sinks     []AuditSink
-	profiles  *client.Registry
-	providers map[string]idp.Provider // by domain
+	ctx  caddy.Context
+	log  *slog.Logger
+	host string // of the issuer, as clients send it
+	// fingerprint is the SHA-256 of the app's configuration, with placeholders in
+	// the place of secrets, by which the audit trail tells configurations apart.
+	fingerprint string
+	hsts        bool // tell browsers to come by TLS only; not for localhost, which others use too
+	engine      StoreEngine
+	sinks       []AuditSink
+	profiles    *client.Registry
+	providers   map[string]idp.Provider // by domain
 
 	*lifecycle
 }
@@ -91,6 +95,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // nothing and touches no network: `caddy validate` runs it beside a gateway
 // that is in service.
 func (a *App) Provision(ctx caddy.Context) error {
+	a.fingerprint = fingerprintOf(a)
 	a.ctx, a.log, a.lifecycle = ctx, ctx.Slogger(), newLifecycle()
 	var err error
 	if a.Issuer, err = resolve(a.Issuer); err != nil {
@@ -103,7 +108,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("issuer: %w", err)
 	}
-	a.host = usualHost(u)
+	a.host, a.hsts = usualHost(u), u.Scheme == "https" && !isLoopbackURL(a.Issuer)
 	if a.profiles, err = newRegistry(a.Clients); err != nil {
 		return err
 	}

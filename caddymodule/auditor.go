@@ -27,6 +27,7 @@ func (a *auditor) Record(ctx context.Context, e mcpbridge.Event) error {
 		ErrorCode:        e.ErrorCode,
 		ClientIP:         e.ClientIP,
 		Duration:         e.Duration,
+		Count:            e.Count,
 		Durable:          e.Durable,
 	}
 	if p := e.Principal; p != nil {

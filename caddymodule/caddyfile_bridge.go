@@ -59,6 +59,9 @@ func parseAuthDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, er
 //	    }
 //	}
 //
+// The resource may be left out where the site has one address: it is that
+// address with the path.
+//
 // The path is no matcher: the handler also answers at the well-known addresses
 // of its resource, and passes on all else.
 func parseBridgeDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
@@ -79,6 +82,9 @@ func parseBridgeDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, 
 			return nil, err
 		}
 	}
+	if bridge.Resource == "" {
+		bridge.deriveResource(h)
+	}
 	if err := bridge.complete(); err != nil {
 		return nil, at(start, err)
 	}
@@ -88,6 +94,15 @@ func parseBridgeDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, 
 		}
 	}
 	return h.NewRoute(nil, bridge), nil
+}
+
+// deriveResource takes the address of the site. A wildcard or several addresses
+// would leave it open which URL is the public one.
+func (b *Bridge) deriveResource(h httpcaddyfile.Helper) {
+	origin, ok := siteOrigin(h)
+	if ok && checkResource(origin+b.Path, b.Path) == nil { // otherwise complete says what is missing
+		b.Resource = origin + b.Path
+	}
 }
 
 func (b *Bridge) parseLine(h httpcaddyfile.Helper, p *parser) (err error) {

@@ -41,8 +41,12 @@ type ClientProfile struct {
 	ID string `json:"id"`
 	// The name that people see. Required for a profile that is not built in.
 	Name string `json:"name,omitempty"`
-	// Redirect addresses, compared byte for byte.
+	// Redirect addresses, compared byte for byte. One with a private-use scheme is
+	// accepted only if the built-in profile of the same id lists it.
 	RedirectURIs []string `json:"redirect_uris,omitempty"`
+	// Addresses of client id metadata documents, which are client ids, compared
+	// byte for byte.
+	MetadataDocuments []string `json:"metadata_documents,omitempty"`
 	// Paths at which loopback redirects (localhost, 127.0.0.1, [::1], any port)
 	// are accepted; "*" accepts every path. Default: none.
 	LoopbackPaths []string `json:"loopback_paths,omitempty"`

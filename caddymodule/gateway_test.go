@@ -10,9 +10,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -237,7 +239,16 @@ func (g *gateway) get(url string) (int, string, error) {
 }
 
 func (g *gateway) do(req *http.Request) (int, string, error) {
-	answer, err := g.client.Do(req)
+	var sent atomic.Bool
+	traced := req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }}))
+	answer, err := g.client.Do(traced)
+	if err != nil && !sent.Load() && req.GetBody != nil {
+		// Nothing was sent: a server that is being replaced may still take a
+		// connection from the listener, and clients open another one.
+		if traced.Body, err = req.GetBody(); err == nil {
+			answer, err = g.client.Do(traced)
+		}
+	}
 	if err != nil {
 		return 0, "", err
 	}

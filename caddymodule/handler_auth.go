@@ -66,11 +66,13 @@ func (h *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	case r.URL.Path == "/readyz":
 		app.answerReady(w, r)
 	case !isAuthPath(r.URL.Path):
-		return next.ServeHTTP(w, r)
+		return app.passOn(w, r, next)
+	case !sameHost(r, app.host) && strings.HasPrefix(r.URL.Path, "/.well-known/"):
+		return app.passOn(w, r, next) // another host of the site may have documents of its own
 	case !sameHost(r, app.host):
-		misdirected(w)
+		misdirected(w, oauthFault)
 	default:
-		app.serve(w, r, func(run *running) http.Handler { return run.wellKnown(app.host, r.URL.Path) })
+		app.serve(w, r, oauthFault, func(run *running) http.Handler { return run.wellKnown(app.host, r.URL.Path) })
 	}
 	return nil
 }

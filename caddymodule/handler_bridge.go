@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/teamlumos/mcp-edge/authz/discovery"
 	"github.com/teamlumos/mcp-edge/mcpbridge/backend"
 )
 
@@ -110,17 +111,23 @@ func (b *Bridge) check() error {
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (b *Bridge) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	isEndpoint := r.URL.Path == b.Path
-	if !isEndpoint && !isDiscoveryPath(r.URL.Path) {
-		return next.ServeHTTP(w, r)
-	}
-	if !sameHost(r, b.host) {
-		if !isEndpoint {
-			return next.ServeHTTP(w, r)
-		}
-		misdirected(w)
+	switch {
+	case nearMiss(r.URL.Path, b.Path):
+		discovery.NotFound(w, r)
+		return nil
+	case !isEndpoint && !isDiscoveryPath(r.URL.Path):
+		return b.app.passOn(w, r, next)
+	case !sameHost(r, b.host) && !isEndpoint:
+		return b.app.passOn(w, r, next)
+	case !sameHost(r, b.host):
+		misdirected(w, rpcFault)
 		return nil
 	}
-	b.app.current().serve(w, r, func(run *running) http.Handler {
+	fault := oauthFault
+	if isEndpoint {
+		fault = rpcFault
+	}
+	b.app.current().serve(w, r, fault, func(run *running) http.Handler {
 		if isEndpoint {
 			return run.endpoint(b.Resource)
 		}

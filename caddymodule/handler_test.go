@@ -169,7 +169,7 @@ func TestARequestBeforeTheStartWaitsForIt(t *testing.T) {
 				w, done := httptest.NewRecorder(), make(chan struct{})
 				go func() {
 					defer close(done)
-					a.serve(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil), func(*running) http.Handler {
+					a.serve(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil), oauthFault, func(*running) http.Handler {
 						return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 					})
 				}()
@@ -198,7 +198,7 @@ func serveWith(t *testing.T, r *http.Request, handler http.HandlerFunc) *httptes
 	a := newTestApp()
 	a.running.Store(&running{})
 	w := httptest.NewRecorder()
-	a.serve(w, r, func(*running) http.Handler { return handler })
+	a.serve(w, r, oauthFault, func(*running) http.Handler { return handler })
 	return w
 }
 
@@ -276,7 +276,7 @@ func TestAnAppThatIsGoneLetsNobodyIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	a.serve(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), func(*running) http.Handler {
+	a.serve(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), oauthFault, func(*running) http.Handler {
 		t.Error("a handler was chosen")
 		return http.NotFoundHandler()
 	})

@@ -3,9 +3,13 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	goruntime "runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -13,6 +17,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/oauth"
 	"github.com/teamlumos/mcp-edge/internal/httpx"
 	"github.com/teamlumos/mcp-edge/internal/reason"
+	"github.com/teamlumos/mcp-edge/mcpbridge/jsonrpc"
 )
 
 // errNotReady says that a configuration does not serve: it is starting and the
@@ -53,20 +58,29 @@ func (a *App) await(ctx context.Context) (*running, error) {
 
 // serve lets pick choose a handler of the running configuration and runs it.
 // Nothing of the configuration is closed before it returns.
-func (a *App) serve(w http.ResponseWriter, r *http.Request, pick func(*running) http.Handler) {
+func (a *App) serve(w http.ResponseWriter, r *http.Request, fault faultWriter, pick func(*running) http.Handler) {
 	if !a.flights.enter() {
-		oauth.WriteError(w, oauth.Unavailable(errNotReady))
+		fault(w, oauth.Unavailable(errNotReady))
 		return
 	}
 	defer a.flights.leave()
 	run, err := a.await(r.Context())
 	if err != nil {
-		oauth.WriteError(w, oauth.Unavailable(err))
+		fault(w, oauth.Unavailable(err))
 		return
+	}
+	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+		// net/http prefers chunked over a Content-Length beside it and hides the
+		// latter (RFC 9112 §6.1): a proxy in front may have read another end of the
+		// body, so nothing that follows on this connection can be believed.
+		w.Header().Set("Connection", "close")
+	}
+	if a.hsts {
+		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
 	}
 	r = admit(r)
 	guarded := &guard{ResponseWriter: w}
-	defer a.recovered(guarded, r)
+	defer a.recovered(guarded, r, fault)
 	pick(run).ServeHTTP(guarded, r)
 }
 
@@ -89,7 +103,7 @@ func admit(r *http.Request) *http.Request {
 
 // recovered turns a panic into an answer without a stack. http.ErrAbortHandler
 // is the way to break off an answer on purpose.
-func (a *App) recovered(w *guard, r *http.Request) {
+func (a *App) recovered(w *guard, r *http.Request, fault faultWriter) {
 	p := recover()
 	if p == nil {
 		return
@@ -97,15 +111,48 @@ func (a *App) recovered(w *guard, r *http.Request) {
 	if p == http.ErrAbortHandler { //nolint:errorlint // the identity is what net/http compares too
 		panic(p)
 	}
-	a.log.Error("a handler panicked", "panic", p, "request_id", httpx.RequestID(r.Context()), "path", r.URL.Path, "stack", string(debug.Stack()))
+	a.log.Error("a handler panicked", "panic", described(p), "request_id", httpx.RequestID(r.Context()), "path", r.URL.Path, "stack", string(debug.Stack()))
 	if w.wrote {
 		panic(http.ErrAbortHandler)
 	}
 	clear(w.Header())
-	oauth.WriteError(w, &oauth.Error{
+	fault(w, &oauth.Error{
 		Code: oauth.ServerError, Status: http.StatusInternalServerError,
 		Description: "the server failed, see its log for request " + httpx.RequestID(r.Context()),
 	})
+}
+
+// described names a panic without what it may hold of a request. What the
+// runtime says of itself is safe.
+func described(p any) string {
+	if err, ok := p.(goruntime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("a value of type %T", p)
+}
+
+// faultWriter answers what went wrong before a handler was reached, in the form
+// that the clients of the address read.
+type faultWriter func(http.ResponseWriter, *oauth.Error)
+
+// oauthFault writes for clients of the authorization server.
+func oauthFault(w http.ResponseWriter, e *oauth.Error) { oauth.WriteError(w, e) }
+
+// rpcFault writes for MCP clients. No request was read, so there is no id.
+func rpcFault(w http.ResponseWriter, e *oauth.Error) {
+	code := jsonrpc.CodeInvalidRequest
+	if e.Status >= http.StatusInternalServerError {
+		code = jsonrpc.CodeInternalError
+	}
+	h := w.Header()
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
+	}
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(e.Status)
+	_, _ = w.Write(jsonrpc.AppendError(nil, nil, code, e.Description, nil))
 }
 
 // guard remembers whether an answer has begun.
@@ -142,8 +189,8 @@ func sameHost(r *http.Request, want string) bool {
 
 // misdirected answers a request for another host (RFC 9110 §15.5.20). An
 // authorization server that answered under two names would have two issuers.
-func misdirected(w http.ResponseWriter) {
-	oauth.WriteError(w, &oauth.Error{
+func misdirected(w http.ResponseWriter, fault faultWriter) {
+	fault(w, &oauth.Error{
 		Code: oauth.InvalidRequest, Status: http.StatusMisdirectedRequest, Reason: reason.ResourceWrong,
 		Description: "this host does not serve that; see the configured issuer and resource",
 	})

@@ -34,6 +34,7 @@ type runtime struct {
 	epochs *grant.Epochs
 	cache  *grant.Cache
 	sweep  *sweeper
+	applied
 }
 
 // acquireRuntime returns the runtime of a store, which the first configuration
@@ -76,7 +77,7 @@ func newRuntime(ctx context.Context, engine StoreEngine, storage keys.Storage) (
 	if r.cache, err = grant.NewCache(0); err != nil {
 		return nil, fmt.Errorf("making the token cache: %w", err)
 	}
-	r.sweep = startSweeper(r.store, clock.System, log) //nolint:contextcheck // it lives as long as the store, not as long as this call
+	r.sweep = startSweeper(r.store, clock.System, log, r.clientsRemoved) //nolint:contextcheck // it lives as long as the store, not as long as this call
 	return r, nil
 }
 

@@ -9,11 +9,12 @@ import (
 
 	"github.com/teamlumos/mcp-edge/authz/audit"
 	"github.com/teamlumos/mcp-edge/authz/policy"
+	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/appstore"
 )
 
 // drainTimeout bounds how long a replaced configuration waits for its last
-// request. The longest one is a write to the backend.
-const drainTimeout = time.Minute
+// request: the longest tool call, and its audit event.
+const drainTimeout = appstore.MaxCall + 10*time.Second
 
 // running is what serves requests of one configuration.
 type running struct {
@@ -57,8 +58,7 @@ func (a *App) start() (*running, error) {
 		return nil, err
 	}
 	// Written before the first request is served under the new configuration.
-	err = run.recorder.Record(a.ctx, audit.Event{Name: audit.ConfigApplied, Durable: true})
-	if err != nil {
+	if err := run.runtime.apply(a.ctx, run, a.fingerprint); err != nil {
 		return nil, fmt.Errorf("auditing the configuration: %w", err)
 	}
 	return run, nil

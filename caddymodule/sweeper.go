@@ -25,7 +25,9 @@ type sweeper struct {
 	done   chan struct{}
 }
 
-func startSweeper(s store.Sweeper, now clock.Clock, log *slog.Logger) *sweeper {
+// startSweeper starts one. removed, when not nil, is told how many clients that
+// nobody had ever approved were deleted.
+func startSweeper(s store.Sweeper, now clock.Clock, log *slog.Logger, removed func(clients int)) *sweeper {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &sweeper{cancel: cancel, done: make(chan struct{})}
 	go func() {
@@ -37,7 +39,9 @@ func startSweeper(s store.Sweeper, now clock.Clock, log *slog.Logger) *sweeper {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				sweepAll(ctx, s, now, log)
+				if clients := sweepAll(ctx, s, now, log); clients > 0 && removed != nil {
+					removed(clients)
+				}
 			}
 		}
 	}()
@@ -53,8 +57,9 @@ func (w *sweeper) stop() {
 	<-w.done
 }
 
-// sweepAll deletes in steps until a step finds less than it may delete.
-func sweepAll(ctx context.Context, s store.Sweeper, now clock.Clock, log *slog.Logger) {
+// sweepAll deletes in steps until a step finds less than it may delete, and
+// says how many clients were deleted.
+func sweepAll(ctx context.Context, s store.Sweeper, now clock.Clock, log *slog.Logger) (clients int) {
 	for ctx.Err() == nil {
 		step, cancel := context.WithTimeout(ctx, sweepTimeout)
 		swept, err := s.Sweep(step, now.Now(), sweepLimit)
@@ -63,10 +68,12 @@ func sweepAll(ctx context.Context, s store.Sweeper, now clock.Clock, log *slog.L
 			if ctx.Err() == nil {
 				log.WarnContext(ctx, "deleting expired rows; trying again in a minute", "error", err)
 			}
-			return
+			return clients
 		}
+		clients += swept.Clients
 		if most := max(swept.Clients, swept.Sessions, swept.Approvals, swept.Codes, swept.AccessTokens, swept.Families, swept.SealedAnswers); most < sweepLimit {
-			return
+			return clients
 		}
 	}
+	return clients
 }

@@ -172,7 +172,7 @@ func TestTheSweeperDeletesInStepsOnceAMinuteAndEnds(t *testing.T) {
 			defer table.mu.Unlock()
 			return table.left, table.calls
 		}
-		w := startSweeper(table, clock.System, slog.New(slog.DiscardHandler))
+		w := startSweeper(table, clock.System, slog.New(slog.DiscardHandler), nil)
 		time.Sleep(sweepEvery - time.Second)
 		if _, calls := look(); calls != 0 {
 			t.Errorf("%d sweeps before the first minute", calls)
@@ -192,4 +192,19 @@ func TestTheSweeperDeletesInStepsOnceAMinuteAndEnds(t *testing.T) {
 		w = nil
 		w.stop()
 	})
+}
+
+func TestTheDocumentedDefaultWaitsForTheLongestCall(t *testing.T) {
+	text, err := os.ReadFile("../Caddyfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "grace_period ")
+	if !found {
+		t.Fatal("the Caddyfile sets no grace_period")
+	}
+	grace, err := time.ParseDuration(strings.Fields(rest)[0])
+	if err != nil || grace < drainTimeout {
+		t.Errorf("grace_period is %v, %v; a call may take %v", grace, err, drainTimeout)
+	}
 }

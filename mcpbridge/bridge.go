@@ -72,14 +72,21 @@ type Gate interface {
 	// Authenticate returns the principal of a bearer token for this gate's
 	// resource, or an error that is ErrInvalidToken or ErrUnavailable.
 	Authenticate(ctx context.Context, token string) (*Principal, error)
-	// Authorize decides whether p may make a call that needs n, now.
+	// Authorize decides whether p may make a call that needs n, now. It decides
+	// from what Authenticate found out, so that it cannot fail.
 	Authorize(ctx context.Context, p *Principal, n Need) Decision
 }
 
 // Event names of the MCP side.
 const (
-	EventToolsListed         = "tools_listed"
-	EventToolInvoked         = "tool_invoked"
+	EventToolsListed = "tools_listed"
+	// EventToolInvoked is a call: of a read after it ran, with how it went; of a
+	// write before anything is sent, without an outcome.
+	EventToolInvoked = "tool_invoked"
+	// EventWriteOutcome ends the EventToolInvoked of a write with the same
+	// request id: with the outcome, or with the error code of why nothing was
+	// sent. Where it is missing, the process ended in between or the journal
+	// failed, and the outcome is not known.
 	EventWriteOutcome        = "write_outcome"
 	EventAuthorizationFailed = "authorization_failed"
 )
@@ -99,6 +106,9 @@ type Event struct {
 	ErrorCode        string
 	ClientIP         string
 	Duration         time.Duration
+	// Count is how many events like this one came before it and were not
+	// written one by one.
+	Count int
 	// Durable asks that the event is on disk before Record returns.
 	Durable bool
 }

@@ -50,6 +50,10 @@ func AppendJSON(dst []byte, e Event) []byte {
 		dst = appendName(dst, "duration_ms")
 		dst = strconv.AppendFloat(dst, float64(e.Duration.Round(time.Microsecond))/float64(time.Millisecond), 'f', -1, 64)
 	}
+	dst = appendField(dst, "detail", e.Detail)
+	if e.Count > 0 {
+		dst = strconv.AppendInt(appendName(dst, "count"), int64(e.Count), 10)
+	}
 	return append(dst, '}')
 }
 

@@ -25,13 +25,13 @@ func TestRecordHasItsFieldsInFixedOrder(t *testing.T) {
 		ClientID: "c1", ClientName: "Claude", GrantID: "g1", Resource: "https://api.example.com/mcp", ToolName: "search_apps",
 		Scopes: []string{"a:read", "a:write"}, Permissions: []string{"a.view"}, RequestID: "r1", TargetResourceID: "app-1",
 		WriteOutcome: "created", Intent: "find an app", Reason: reason.RoleNoPermission, ErrorCode: "access_denied",
-		ClientIP: "192.0.2.1", Duration: 12345678 * time.Nanosecond, Durable: true,
+		ClientIP: "192.0.2.1", Duration: 12345678 * time.Nanosecond, Count: 7, Durable: true,
 	}
 	want := `{"event_name":"tool_invoked","timestamp":"2026-11-02T09:30:00.123456Z","event_id":"id","node":"n1",` +
 		`"domain_id":"acme.com","user_id":"u1","user_email":"ann@acme.com","client_id":"c1","client_name":"Claude","grant_id":"g1",` +
 		`"resource":"https://api.example.com/mcp","tool_name":"search_apps","scopes":["a:read","a:write"],"permissions":["a.view"],` +
 		`"request_id":"r1","target_resource_id":"app-1","write_outcome":"created","telemetry.intent":"find an app",` +
-		`"reason":"role/no_permission","error_code":"access_denied","client_ip":"192.0.2.1","duration_ms":12.346}`
+		`"reason":"role/no_permission","error_code":"access_denied","client_ip":"192.0.2.1","duration_ms":12.346,"count":7}`
 	if diff := cmp.Diff(want, string(audit.AppendJSON(nil, e))); diff != "" {
 		t.Error(diff)
 	}

@@ -25,6 +25,9 @@ const (
 	WriteOutcome        = "write_outcome"
 	AuthorizationFailed = "authorization_failed"
 	ConfigApplied       = "config_applied"
+	DomainOn            = "domain_on"
+	DomainOff           = "domain_off"
+	ClientRemoved       = "client_removed"
 )
 
 // Event is one entry. Empty fields are left out of the record.
@@ -50,7 +53,11 @@ type Event struct {
 	Reason           reason.Reason `json:"reason,omitempty"`
 	ErrorCode        string        `json:"error_code,omitempty"`
 	ClientIP         string        `json:"client_ip,omitempty"`
-	Duration         time.Duration `json:"-"` // written as duration_ms, a number
+	Duration         time.Duration `json:"-"`                // written as duration_ms, a number
+	Detail           string        `json:"detail,omitempty"` // what else there is to say, in words of ours
+	// Count says that so many events like this one, before it, were not written
+	// one by one: events that anyone can cause are thinned out.
+	Count int `json:"count,omitempty"`
 	// Durable asks that the event is on disk before Record returns. Token,
 	// consent and write events are durable.
 	Durable bool `json:"-"`

@@ -32,7 +32,7 @@ type Person struct {
 
 // Entry is what a directory answers.
 type Entry struct {
-	ID     string // the person's id at the backend
+	ID     string // the person's id at the backend; may be empty unless Active
 	Active bool
 }
 
@@ -72,7 +72,10 @@ type Config struct {
 }
 
 // Handlers answers the authorization endpoint.
-type Handlers struct{ cfg Config }
+type Handlers struct {
+	cfg      Config
+	refusals *audit.Refusals
+}
 
 // New returns the handlers.
 func New(cfg Config) (*Handlers, error) {
@@ -89,7 +92,7 @@ func New(cfg Config) (*Handlers, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	return &Handlers{cfg: cfg}, nil
+	return &Handlers{cfg: cfg, refusals: audit.NewRefusals(cfg.Audit, cfg.Clock, cfg.Log)}, nil
 }
 
 // Authorize answers GET /authorize. There is no CORS here: a script has no
@@ -100,12 +103,12 @@ func (h *Handlers) Authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	query, bad := oauth.ParseQuery(r)
 	if bad != nil {
-		h.refusePage(w, r, malformed(bad.Description))
+		h.refuseStranger(w, r, malformed("The assistant sent a request that we cannot read: "+bad.Description+"."))
 		return
 	}
 	client, redirect, page := h.target(r.Context(), query)
 	if page != nil {
-		h.refusePage(w, r, *page)
+		h.refuseStranger(w, r, *page)
 		return
 	}
 	req := h.request(query, client, redirect)
@@ -122,13 +125,5 @@ func (h *Handlers) event(ctx context.Context, clientID, clientName string, why r
 	return audit.Event{
 		Name: audit.AuthorizationFailed, ClientID: clientID, ClientName: clientName, Reason: why,
 		RequestID: httpx.RequestID(ctx), ClientIP: httpx.ClientIP(ctx),
-	}
-}
-
-// recordFailure writes down a refusal. That it could not be written must not
-// turn a refusal into anything else, so that the fault only goes to the log.
-func (h *Handlers) recordFailure(ctx context.Context, e audit.Event) {
-	if err := h.cfg.Audit.Record(ctx, e); err != nil {
-		h.cfg.Log.ErrorContext(ctx, "audit event not stored", "event", e.Name, "error", err)
 	}
 }

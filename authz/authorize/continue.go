@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/teamlumos/mcp-edge/authz/audit"
 	"github.com/teamlumos/mcp-edge/authz/oauth"
 	"github.com/teamlumos/mcp-edge/authz/opaque"
 	"github.com/teamlumos/mcp-edge/authz/policy"
@@ -36,15 +37,11 @@ func (h *Handlers) Continue(w http.ResponseWriter, r *http.Request, tx session.T
 		}
 	}
 	if no != nil {
-		no.page.Account = who.User.Email
-		if no.page.Status == http.StatusServiceUnavailable { // the request still waits
-			no.page.Retry = "/signin?tx=" + tx.ID
-		}
-		h.refusePage(w, r, *no)
+		h.refuseClient(w, r, tx, who, *no)
 		return
 	}
 	if why := h.cfg.Policy.Admit(policy.Subject{Domain: who.User.Domain, Groups: who.User.Groups, Profile: client.Profile}); why != reason.None {
-		h.refusePerson(w, r, tx, client, who, notAdmitted(why, client, who.User))
+		h.refusePerson(w, r, tx, client, who, Entry{}, notAdmitted(why, client, who.User))
 		return
 	}
 	if tx.Request.Refusal != nil {
@@ -61,7 +58,11 @@ func (h *Handlers) Continue(w http.ResponseWriter, r *http.Request, tx session.T
 		UserID: who.User.ID, Email: who.User.Email, Domain: who.User.Domain, ClientID: client.ID,
 	})
 	if errors.Is(err, ErrUnknownPerson) {
-		h.refusePerson(w, r, tx, client, who, unknownPerson(who.User))
+		h.refusePerson(w, r, tx, client, who, Entry{}, unknownPerson(who.User))
+		return
+	}
+	if err == nil && !entry.Active { // before the id, which a backend may keep to itself then
+		h.refusePerson(w, r, tx, client, who, entry, inactivePerson(who.User))
 		return
 	}
 	if err == nil && entry.ID == "" {
@@ -69,10 +70,6 @@ func (h *Handlers) Continue(w http.ResponseWriter, r *http.Request, tx session.T
 	}
 	if err != nil { // a fault says nothing about the person
 		h.cfg.Pages.Unavailable(w, r, reason.BackendUnavailable, err, "/signin?tx="+tx.ID)
-		return
-	}
-	if !entry.Active {
-		h.refusePerson(w, r, tx, client, who, inactivePerson(who.User))
 		return
 	}
 	h.ask(w, r, tx, who, entry)
@@ -111,7 +108,9 @@ func (h *Handlers) ask(w http.ResponseWriter, r *http.Request, tx session.Transa
 // answerClient sends the browser to the client with an error. The client was
 // admitted by name and the redirect URI is registered.
 func (h *Handlers) answerClient(w http.ResponseWriter, r *http.Request, tx session.Transaction, client store.Client, who session.SignedIn, no session.Refusal) {
-	h.recordRefusal(r, tx, client, who, no.Reason, string(no.Code))
+	e := h.refused(r, tx, client, who, no.Reason)
+	e.ErrorCode = string(no.Code)
+	h.refusals.Record(r.Context(), e)
 	h.cfg.Transactions.End(w, r, tx.ID)
 	web.Redirect(w, Response{
 		RedirectURI: tx.Request.RedirectURI, State: EncodeState(tx.Request.State), Issuer: h.cfg.Issuer,
@@ -119,20 +118,36 @@ func (h *Handlers) answerClient(w http.ResponseWriter, r *http.Request, tx sessi
 	}.URL())
 }
 
+// refuseClient answers with a page about a client that may not be redirected to,
+// or that could not be looked up.
+func (h *Handlers) refuseClient(w http.ResponseWriter, r *http.Request, tx session.Transaction, who session.SignedIn, no refusal) {
+	if no.page.Status < http.StatusInternalServerError {
+		client := store.Client{ID: no.clientID, Name: no.name}
+		h.refusals.Record(r.Context(), h.refused(r, tx, client, who, no.page.Reason))
+	} else { // the request still waits
+		no.page.Retry = "/signin?tx=" + tx.ID
+	}
+	no.page.Account = who.User.Email
+	h.cfg.Pages.Fault(w, r, no.page)
+}
+
 // refusePerson answers with a page for the signed-in person, and ends the
-// transaction.
-func (h *Handlers) refusePerson(w http.ResponseWriter, r *http.Request, tx session.Transaction, client store.Client, who session.SignedIn, page web.Fault) {
-	h.recordRefusal(r, tx, client, who, page.Reason, "")
+// transaction. entry is what the backend said about them; it may be zero.
+func (h *Handlers) refusePerson(w http.ResponseWriter, r *http.Request, tx session.Transaction, client store.Client, who session.SignedIn, entry Entry, page web.Fault) {
+	e := h.refused(r, tx, client, who, page.Reason)
+	e.UserID = entry.ID
+	h.refusals.Record(r.Context(), e)
 	h.cfg.Transactions.End(w, r, tx.ID)
 	page.Account = who.User.Email
 	h.cfg.Pages.Fault(w, r, page)
 }
 
-func (h *Handlers) recordRefusal(r *http.Request, tx session.Transaction, client store.Client, who session.SignedIn, why reason.Reason, code string) {
+// refused begins the audit event about a refusal of a signed-in person.
+func (h *Handlers) refused(r *http.Request, tx session.Transaction, client store.Client, who session.SignedIn, why reason.Reason) audit.Event {
 	e := h.event(r.Context(), client.ID, client.Name, why)
 	e.DomainID, e.UserEmail = who.User.Domain, who.User.Email
-	e.Resource, e.Scopes, e.ErrorCode = tx.Request.Resource, tx.Request.Scopes, code
-	h.recordFailure(r.Context(), e)
+	e.Resource, e.Scopes = tx.Request.Resource, tx.Request.Scopes
+	return e
 }
 
 // stillServed says whether resource and scopes of a request exist now.

@@ -24,36 +24,42 @@ func TestARefusalNamesItsLayerAndTheRemedy(t *testing.T) {
 		status  int
 		reason  string
 		remedy  string
+		userID  string // in the audit trail
 	}{
 		{
 			"a client that the domain does not list is refused on a page",
 			flowtest.Authorization("client_id", "chatgpt", "redirect_uri", chatgptRedirect), nil,
-			http.StatusForbidden, "client/not_allowed", `adds "chatgpt" to ` + "`clients` of domain acme.com",
+			http.StatusForbidden, "client/not_allowed", `adds "chatgpt" to ` + "`clients` of domain acme.com", "",
 		},
 		{
 			"an error of a client that the domain does not list stays on a page",
 			flowtest.Authorization("client_id", "chatgpt", "redirect_uri", chatgptRedirect, "response_type", "token"), nil,
-			http.StatusForbidden, "client/not_allowed", "clients",
+			http.StatusForbidden, "client/not_allowed", "clients", "",
 		},
 		{
 			"a person whom the backend does not know is refused on a page",
 			flowtest.Authorization(), func(g *flowtest.Gateway) { g.Directory.Fail(authorize.ErrUnknownPerson) },
-			http.StatusForbidden, "user/unknown", "create your account there",
+			http.StatusForbidden, "user/unknown", "create your account there", "",
 		},
 		{
 			"a person who is not active at the backend is refused on a page",
 			flowtest.Authorization(), func(g *flowtest.Gateway) { g.Directory.Set("ann@acme.com", authorize.Entry{ID: "x"}) },
-			http.StatusForbidden, "user/not_active", "activate your account",
+			http.StatusForbidden, "user/not_active", "activate your account", "x",
+		},
+		{
+			"a person who is not active and whose id the backend does not tell is refused on a page",
+			flowtest.Authorization(), func(g *flowtest.Gateway) { g.Directory.Set("ann@acme.com", authorize.Entry{}) },
+			http.StatusForbidden, "user/not_active", "activate your account", "",
 		},
 		{
 			"a backend that does not answer is a fault and no refusal",
 			flowtest.Authorization(), func(g *flowtest.Gateway) { g.Directory.Fail(flowtest.ErrDown) },
-			http.StatusServiceUnavailable, "backend/unavailable", "Try again",
+			http.StatusServiceUnavailable, "backend/unavailable", "Try again", "",
 		},
 		{
 			"a backend that answers without an id is a fault and no refusal",
 			flowtest.Authorization(), func(g *flowtest.Gateway) { g.Directory.Set("ann@acme.com", authorize.Entry{Active: true}) },
-			http.StatusServiceUnavailable, "backend/unavailable", "Try again",
+			http.StatusServiceUnavailable, "backend/unavailable", "Try again", "",
 		},
 	}
 	for _, tt := range tests {
@@ -73,7 +79,7 @@ func TestARefusalNamesItsLayerAndTheRemedy(t *testing.T) {
 			if refused := tt.status == http.StatusForbidden; refused != (len(events) == 1) {
 				t.Fatalf("audit events %+v", events)
 			}
-			if len(events) == 1 && (string(events[0].Reason) != tt.reason || events[0].UserEmail != "ann@acme.com" || events[0].DomainID != "acme.com") {
+			if len(events) == 1 && (string(events[0].Reason) != tt.reason || events[0].UserEmail != "ann@acme.com" || events[0].DomainID != "acme.com" || events[0].UserID != tt.userID) {
 				t.Errorf("audit event %+v", events[0])
 			}
 		})
@@ -189,6 +195,9 @@ func TestAClientThatChangedMeanwhileIsNotRedirectedTo(t *testing.T) {
 			}
 			if p := b.Follow(back); p.Status != http.StatusBadRequest || p.Location != "" {
 				t.Errorf("got %d to %q, want a page", p.Status, p.Location)
+			}
+			if e := g.Audit.Named(audit.AuthorizationFailed); len(e) != 1 || e[0].UserEmail != "ann@acme.com" || e[0].DomainID != "acme.com" {
+				t.Errorf("audit events %+v, want one that names the person", e)
 			}
 		})
 	}

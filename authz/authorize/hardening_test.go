@@ -1,10 +1,16 @@
 package authorize_test
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/teamlumos/mcp-edge/authz/audit"
 	"github.com/teamlumos/mcp-edge/authz/login/flowtest"
@@ -48,6 +54,7 @@ func TestNothingIsSentToAnAddressThatIsNotRegistered(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			g.Audit.Reset()
+			g.Clock.Advance(time.Second) // there is one event per second and reason
 			b := g.Browser(t)
 			p := b.Get(tt.path)
 			if p.Status != http.StatusBadRequest || p.Location != "" || p.Reason() != tt.reason {
@@ -56,6 +63,9 @@ func TestNothingIsSentToAnAddressThatIsNotRegistered(t *testing.T) {
 			if strings.Contains(p.Body, `http-equiv="refresh"`) || strings.Contains(p.Body, "<script") || strings.Contains(p.Body, `href="http`) {
 				t.Error("the page leads away")
 			}
+			if lead := leadOf.FindStringSubmatch(p.Body); lead == nil {
+				t.Errorf("the page does not say in a sentence what happened: %s", p.Text())
+			}
 			if len(b.Cookies) != 0 {
 				t.Errorf("the browser was given cookies: %v", b.Cookies)
 			}
@@ -63,6 +73,53 @@ func TestNothingIsSentToAnAddressThatIsNotRegistered(t *testing.T) {
 				t.Errorf("audit events: %+v, want one with reason %q", events, tt.reason)
 			}
 		})
+	}
+}
+
+// leadOf is what a page says first, if that is a sentence.
+var leadOf = regexp.MustCompile(`<p class="lead">[A-Z][^<]*\.</p>`)
+
+func TestARequestThatCannotBeReadIsExplainedInASentence(t *testing.T) {
+	g := flowtest.New(t, flowtest.DefaultPolicy())
+	p := g.Browser(t).Get(flowtest.Authorization() + "&x=%zz")
+	if want := "The assistant sent a request that we cannot read: the parameters are not form-encoded."; !strings.Contains(p.Text(), want) {
+		t.Errorf("the page does not say %q: %s", want, p.Text())
+	}
+}
+
+func TestOfAFloodOfBadRequestsTheTrailGetsASample(t *testing.T) {
+	g := flowtest.New(t, flowtest.DefaultPolicy())
+	b := g.Browser(t)
+	for range 100 {
+		b.Get(flowtest.Authorization("client_id", "nobody"))
+	}
+	b.Get(flowtest.Authorization("redirect_uri", "https://evil.example/cb"))
+	g.Clock.Advance(time.Second)
+	b.Get(flowtest.Authorization("client_id", "nobody"))
+	var got []string
+	for _, e := range g.Audit.Named(audit.AuthorizationFailed) {
+		got = append(got, fmt.Sprint(e.Reason, " +", e.Count))
+	}
+	if diff := cmp.Diff([]string{"client/unknown +0", "client/bad_redirect_uri +0", "client/unknown +99"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTheRefusalOfASignedInPersonIsNeverHeldBack(t *testing.T) {
+	g := flowtest.New(t, flowtest.DefaultPolicy())
+	for range 3 {
+		g.Browser(t).SignIn(flowtest.Authorization("client_id", "chatgpt", "redirect_uri", "https://chatgpt.com/cb"), flowtest.Ann())
+	}
+	if n := len(g.Audit.Named(audit.AuthorizationFailed)); n != 3 {
+		t.Errorf("%d events, want 3", n)
+	}
+}
+
+func TestARefusalStandsWhenItCannotBeAudited(t *testing.T) {
+	g := flowtest.New(t, flowtest.DefaultPolicy())
+	g.Audit.Fail(errors.New("disk full"))
+	if p := g.Browser(t).Get(flowtest.Authorization("client_id", "nobody")); p.Status != http.StatusBadRequest {
+		t.Errorf("got %d, want 400", p.Status)
 	}
 }
 

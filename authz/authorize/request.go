@@ -120,8 +120,9 @@ func (h *Handlers) resource(query oauth.Params) (policy.Resource, bool) {
 
 // grantable returns the scopes to ask the person for, in the resource's order.
 // Scopes that the resource does not have are dropped and not refused: clients
-// add offline_access or openid by themselves. With none left it is the least
-// useful set.
+// add offline_access or openid by themselves. A request that names only such
+// scopes, or none, gets the initial ones. Nothing is widened in silence: the
+// consent page shows what is asked for.
 func grantable(scope string, resource policy.Resource) ([]string, bool) {
 	asked, ok := oauth.ParseScopes(scope)
 	if !ok {

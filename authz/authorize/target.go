@@ -104,10 +104,11 @@ func malformed(what string) refusal {
 	}}
 }
 
-// refusePage answers with a page and no way to the client, and writes it down.
-func (h *Handlers) refusePage(w http.ResponseWriter, r *http.Request, no refusal) {
+// refuseStranger answers with a page and no way to the client. Nobody is signed
+// in and anyone can cause it, so that the trail gets a sample.
+func (h *Handlers) refuseStranger(w http.ResponseWriter, r *http.Request, no refusal) {
 	if no.page.Status < http.StatusInternalServerError {
-		h.recordFailure(r.Context(), h.event(r.Context(), no.clientID, no.name, no.page.Reason))
+		h.refusals.Sample(r.Context(), h.event(r.Context(), no.clientID, no.name, no.page.Reason))
 	}
 	h.cfg.Pages.Fault(w, r, no.page)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
@@ -55,8 +56,8 @@ type credentials struct {
 // It is authenticated by the one method that it registered. The record is
 // shared and must not be changed.
 //
-// Errors: 400 invalid_request for a request that uses several methods or is
-// malformed; 401 invalid_client for an unknown client, a wrong secret or a
+// Errors: 400 invalid_request for a request that uses several methods, an
+// Authorization header of another scheme than Basic, or is malformed; 401 invalid_client for an unknown client, a wrong secret or a
 // method other than the registered one, which needs a WWW-Authenticate header
 // when the client used the Authorization header (RFC 6749 §5.2); 503 when the
 // store does not answer.
@@ -113,6 +114,11 @@ func readCredentials(r *http.Request, p oauth.Params) (credentials, *oauth.Error
 // readBasic reads HTTP Basic credentials, both parts of which are form-encoded
 // (RFC 6749 §2.3.1). Some clients repeat their id in the body.
 func readBasic(r *http.Request, inBody string) (credentials, *oauth.Error) {
+	if scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " "); !strings.EqualFold(scheme, "Basic") {
+		// Some clients send an access token along. Nobody's registration is at
+		// fault then, and upon invalid_client they would register anew.
+		return credentials{}, badRequest("use HTTP Basic, client_secret in the body, or no client authentication")
+	}
 	id, secret, ok := decodeBasic(r)
 	if !ok {
 		return credentials{}, invalidClient(reason.ClientBadSecret, "the Authorization header holds no Basic credentials")

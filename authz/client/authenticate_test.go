@@ -113,7 +113,6 @@ func TestClientProvesItselfByTheMethodThatItRegistered(t *testing.T) {
 		{"the right secret in the header instead of the body", nil, []string{encode(post, secret)}, "invalid_client", 401, reason.ClientBadSecret},
 		{"a secret of a client that has none", body("client_id", public, "client_secret", secret), nil, "invalid_client", 401, reason.ClientBadSecret},
 		{"a record without hash", body("client_id", broken, "client_secret", secret), nil, "invalid_client", 401, reason.ClientBadSecret},
-		{"a header of another scheme", body("client_id", public), []string{"Bearer x"}, "invalid_client", 401, reason.ClientBadSecret},
 		{"a header that is not base64", nil, []string{"Basic !!"}, "invalid_client", 401, reason.ClientBadSecret},
 		{"a header without colon", nil, []string{"Basic " + base64.StdEncoding.EncodeToString([]byte("x"))}, "invalid_client", 401, reason.ClientBadSecret},
 		{"a header with a broken escape", nil, []string{encode("%zz", secret)}, "invalid_client", 401, reason.ClientBadSecret},
@@ -123,6 +122,12 @@ func TestClientProvesItselfByTheMethodThatItRegistered(t *testing.T) {
 		{"header and secret", body("client_id", basic, "client_secret", secret), []string{encode(basic, secret)}, "invalid_request", 400, reason.ClientBadRequest},
 		{"header and assertion", body("client_assertion", "x"), []string{encode(basic, secret)}, "invalid_request", 400, reason.ClientBadRequest},
 		{"secret and assertion", body("client_id", post, "client_secret", secret, "client_assertion_type", "x"), nil, "invalid_request", 400, reason.ClientBadRequest},
+		{"an access token beside the id of a public client", body("client_id", public), []string{"Bearer x"}, "invalid_request", 400, reason.ClientBadRequest},
+		{"an access token beside the id of a confidential client", body("client_id", basic), []string{"bearer x"}, "invalid_request", 400, reason.ClientBadRequest},
+		{"an access token beside a secret", body("client_id", post, "client_secret", secret), []string{"Bearer x"}, "invalid_request", 400, reason.ClientBadRequest},
+		{"an access token alone", nil, []string{"Bearer x"}, "invalid_request", 400, reason.ClientBadRequest},
+		{"a scheme that only begins like Basic", nil, []string{"Basics " + encode(basic, secret)[6:]}, "invalid_request", 400, reason.ClientBadRequest},
+		{"an empty header", body("client_id", public), []string{""}, "invalid_request", 400, reason.ClientBadRequest},
 		{"two headers", nil, []string{encode(basic, secret), encode(basic, secret)}, "invalid_request", 400, reason.ClientBadRequest},
 		{"another id in the body", body("client_id", post), []string{encode(basic, secret)}, "invalid_request", 400, reason.ClientBadRequest},
 		{"two ids", body("client_id", public, "client_id", public), nil, "invalid_request", 400, reason.ClientBadRequest},
@@ -148,6 +153,15 @@ func TestClientProvesItselfByTheMethodThatItRegistered(t *testing.T) {
 				t.Errorf("an error with a secret or a client: %v, %q", e, got.ID)
 			}
 		})
+	}
+}
+
+func TestAnotherSchemeIsAnsweredWithTheWaysThatThereAre(t *testing.T) {
+	a, _, _ := authenticator(t)
+	r, p := tokenRequest(t, url.Values{"client_id": {public}}, "Bearer x")
+	_, e := a.Authenticate(t.Context(), r, p)
+	if want := "use HTTP Basic, client_secret in the body, or no client authentication"; e == nil || e.Description != want {
+		t.Errorf("got %v, want %q", e, want)
 	}
 }
 
@@ -254,8 +268,13 @@ func FuzzBasic(f *testing.F) {
 			}
 			return
 		}
-		if e.Code != oauth.InvalidClient || e.Status != 401 {
-			t.Fatalf("%d %s", e.Status, e.Code)
+		// Only what claims to be Basic is a failed authentication (RFC 6749 §5.2).
+		want, code := 400, oauth.InvalidRequest
+		if scheme, _, _ := strings.Cut(header, " "); strings.EqualFold(scheme, "Basic") {
+			want, code = 401, oauth.InvalidClient
+		}
+		if e.Code != code || e.Status != want {
+			t.Fatalf("%d %s, want %d %s", e.Status, e.Code, want, code)
 		}
 	})
 }

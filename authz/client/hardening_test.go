@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/teamlumos/mcp-edge/authz/audit"
 	"github.com/teamlumos/mcp-edge/authz/client"
@@ -163,7 +164,7 @@ func TestOnlyJSONByPostIsRead(t *testing.T) {
 	}
 	w := do(http.MethodOptions, "")
 	if w.Code != 204 || w.Header().Get("Access-Control-Allow-Origin") != "*" || w.Header().Get("Access-Control-Allow-Credentials") != "" ||
-		!strings.Contains(w.Header().Get("Access-Control-Allow-Headers"), "MCP-Protocol-Version") {
+		!strings.Contains(w.Header().Get("Access-Control-Allow-Headers"), "MCP-Protocol-Version, DPoP") {
 		t.Errorf("preflight: %d %v", w.Code, w.Header())
 	}
 }
@@ -178,6 +179,7 @@ func FuzzRegistration(f *testing.F) {
 	e := newEndpoint(f, all)
 	f.Fuzz(func(t *testing.T, body string) {
 		e.trail.Reset()
+		e.clock.Advance(time.Second) // there is one refusal per second and reason
 		w := e.post(body)
 		got := decode(t, w)
 		switch w.Code {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/teamlumos/mcp-edge/authz/oauth"
 	"github.com/teamlumos/mcp-edge/internal/reason"
+	"github.com/teamlumos/mcp-edge/internal/strictjson"
 )
 
 // Bounds of a registration.
@@ -65,7 +66,7 @@ var known = []string{
 // URIs are only counted here; the profiles judge them.
 func parseMetadata(body []byte) (metadata, *oauth.Error) {
 	var m metadata
-	if tooDeep(body) {
+	if strictjson.TooDeep(body, maxDepth) {
 		return m, badMetadata("the JSON is nested too deeply")
 	}
 	// The decoder refuses names given twice, invalid UTF-8 and trailing text.
@@ -147,32 +148,6 @@ func (m *metadata) checkProtocol() *oauth.Error {
 		return badMetadata("application_type must be native or web")
 	}
 	return nil
-}
-
-// tooDeep says whether raw nests more than maxDepth arrays and objects. It runs
-// before the decoder, so that no depth of input can cost it its stack.
-func tooDeep(raw []byte) bool {
-	depth, inString := 0, false
-	for i := 0; i < len(raw); i++ {
-		switch c := raw[i]; {
-		case inString:
-			switch c {
-			case '\\':
-				i++
-			case '"':
-				inString = false
-			}
-		case c == '"':
-			inString = true
-		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
-				return true
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return false
 }
 
 func badMetadata(format string, args ...any) *oauth.Error {

@@ -1,10 +1,7 @@
 package client
 
 import (
-	"errors"
-	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +12,20 @@ import (
 // AnyPath in LoopbackPaths admits every path on the person's computer.
 const AnyPath = "*"
 
+// How a product comes to its client id, in Profile.Registers.
+const (
+	ByDocument = "document" // the address of a client id metadata document
+	ByRequest  = "dynamic"  // dynamic registration (RFC 7591)
+	ByHand     = "by_hand"  // somebody registers it and types the id in
+)
+
+// How sure the facts of a profile are, in Profile.Confidence.
+const (
+	Documented = "documented" // by the vendor, or read in the product's source
+	Reported   = "reported"   // by people who ran it
+	Inferred   = "inferred"   // nothing is published
+)
+
 // Profile is one assistant product as an administrator allows it by name. It is
 // shared and must not be changed.
 type Profile struct {
@@ -22,10 +33,15 @@ type Profile struct {
 	ID string
 	// Name is shown to people.
 	Name string
+	// Vendor makes the product.
+	Vendor string
 	// Aliases are other names under which the product registers itself.
 	Aliases []string
-	// BuiltIn says that the product ships it.
+	// BuiltIn says that MCP Edge ships the profile.
 	BuiltIn bool
+	// Hosted says that the product runs in a cloud, not on the person's computer.
+	Hosted bool
+
 	// RedirectURIs are admitted as exact strings; of loopback ones the port does
 	// not count.
 	RedirectURIs []string
@@ -36,12 +52,57 @@ type Profile struct {
 	MetadataDocuments []string
 	// CustomSchemes are redirect URIs that the product sends beside others and
 	// that are left out of its registration, because any app can claim a scheme.
+	// One that an operator puts into RedirectURIs too is admitted.
 	CustomSchemes []string
+	// RedirectTemplates, LoopbackTemplates and DocumentTemplates hold {names}.
+	// They admit nothing until Expand has made exact strings of them.
+	RedirectTemplates, LoopbackTemplates, DocumentTemplates []string
+
+	// LoopbackHosts, LoopbackPorts and AnyPort say what the product listens on by
+	// itself. They decide between profiles that admit the same address and admit
+	// nothing.
+	LoopbackHosts []string
+	LoopbackPorts []uint16
+	AnyPort       bool
+
+	// Registers lists how it comes to a client id, AuthMethods what it asks for
+	// at the token endpoint; both most wanted first.
+	Registers, AuthMethods []string
 	// RotationGrace is how long its rotated refresh tokens still get the same
 	// answer; zero stands for the server's setting.
 	RotationGrace time.Duration
-	// Source and Date say where and when (YYYY-MM-DD) the facts were read.
-	Source, Date string
+
+	// Needs says what an operator does beyond allowing it; empty for nothing.
+	Needs string
+	// Notes are what an operator should know about it.
+	Notes []string
+	// Sources are where the facts were read.
+	Sources []Source
+	// Confidence is Documented, Reported or Inferred.
+	Confidence string
+}
+
+// Source is a public page with facts about a product.
+type Source struct {
+	URL string `json:"url"`
+	// Date is when it was written or read, as far as it is known: YYYY, YYYY-MM
+	// or YYYY-MM-DD.
+	Date string `json:"date"`
+}
+
+// Date is the newest date of the sources, or "" without any.
+func (p *Profile) Date() string {
+	newest := ""
+	for _, s := range p.Sources {
+		newest = max(newest, s.Date)
+	}
+	return newest
+}
+
+// Ready says whether anything can match the profile. One whose addresses are
+// templates or unknown needs more from the operator.
+func (p *Profile) Ready() bool {
+	return len(p.RedirectURIs)+len(p.LoopbackPaths)+len(p.MetadataDocuments) > 0
 }
 
 // fate is what a profile says of one redirect URI.
@@ -74,7 +135,7 @@ func (p *Profile) admitsLoopback(uri string, parsed *url.URL) bool {
 	if len(p.LoopbackPaths) == 0 || parsed.Scheme != "http" || !strings.HasPrefix(uri, scheme) {
 		return false
 	}
-	host := strings.TrimSuffix(parsed.Host, ":"+parsed.Port())
+	host := loopbackHost(parsed)
 	for _, path := range p.LoopbackPaths {
 		if path == AnyPath {
 			path = uri[len(scheme)+len(parsed.Host):]
@@ -84,6 +145,26 @@ func (p *Profile) admitsLoopback(uri string, parsed *url.URL) bool {
 		}
 	}
 	return false
+}
+
+// loopbackHost is the host of u without port, with the brackets of an address
+// of IPv6.
+func loopbackHost(u *url.URL) string { return strings.TrimSuffix(u.Host, ":"+u.Port()) }
+
+// habit says how much a loopback address is like what the product does: 2 for
+// its own host and port, 1 for its host and a port that may be its own.
+func (p *Profile) habit(parsed *url.URL) int {
+	if parsed.Scheme != "http" || !slices.Contains(p.LoopbackHosts, loopbackHost(parsed)) {
+		return 0
+	}
+	port := parsed.Port()
+	switch {
+	case slices.ContainsFunc(p.LoopbackPorts, func(own uint16) bool { return portText(own) == port }):
+		return 2
+	case port == "" || p.AnyPort:
+		return 1
+	}
+	return 0
 }
 
 // Recognizes says whether name is one under which the product registers itself:
@@ -108,67 +189,4 @@ func (p *Profile) DisplayName(name string) string {
 		return p.Name
 	}
 	return name + " (unverified)"
-}
-
-var profileID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
-
-// check refuses what could not work or would admit more than was meant.
-func (p *Profile) check() error {
-	if !profileID.MatchString(p.ID) {
-		return fmt.Errorf("client %q: an id has 1 to 64 lower-case letters, digits and '-'", p.ID)
-	}
-	for _, name := range append([]string{p.Name}, p.Aliases...) {
-		if cleaned, ok := cleanText(name); !ok || cleaned == "" || cleaned != name {
-			return fmt.Errorf("client %q: the name %q is empty, too long or holds characters that are not shown", p.ID, name)
-		}
-	}
-	if len(p.RedirectURIs)+len(p.LoopbackPaths)+len(p.MetadataDocuments) == 0 {
-		return fmt.Errorf("client %q: without redirect URI, loopback or metadata document nothing could ever match it", p.ID)
-	}
-	for _, uri := range p.RedirectURIs {
-		if err := checkWeb(uri); err != nil {
-			return fmt.Errorf("client %q: redirect URI %q: %w", p.ID, uri, err)
-		}
-	}
-	for _, path := range p.LoopbackPaths {
-		if err := checkLoopbackPath(path); err != nil {
-			return fmt.Errorf("client %q: loopback path %q: %w", p.ID, path, err)
-		}
-	}
-	for _, document := range p.MetadataDocuments {
-		if u, err := oauth.ParseRedirectURI(document); err != nil || u.Scheme != "https" || len(u.Path) < 2 {
-			return fmt.Errorf("client %q: metadata document %q: want an https URL with a path", p.ID, document)
-		}
-	}
-	for _, uri := range p.CustomSchemes {
-		if u, err := oauth.ParseRedirectURI(uri); err != nil || u.Scheme == "https" || u.Scheme == "http" {
-			return fmt.Errorf("client %q: custom scheme %q: want a URI with a private-use scheme", p.ID, uri)
-		}
-	}
-	if p.RotationGrace < 0 {
-		return fmt.Errorf("client %q: the rotation grace is negative", p.ID)
-	}
-	return nil
-}
-
-func checkWeb(uri string) error {
-	u, err := oauth.ParseRedirectURI(uri)
-	if err != nil {
-		return err
-	}
-	if u.Scheme != "https" && u.Scheme != "http" {
-		return errors.New("want https, or http on localhost, 127.0.0.1 or [::1]")
-	}
-	return nil
-}
-
-func checkLoopbackPath(path string) error {
-	if path == AnyPath {
-		return nil
-	}
-	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?*") {
-		return errors.New("want a path that begins with '/', without query, or '*' alone")
-	}
-	_, err := oauth.ParseRedirectURI("http://127.0.0.1" + path)
-	return err
 }

@@ -47,7 +47,10 @@ type RegistrationConfig struct {
 }
 
 // Registration is the dynamic client registration endpoint (RFC 7591 §3).
-type Registration struct{ cfg RegistrationConfig }
+type Registration struct {
+	cfg      RegistrationConfig
+	refusals *audit.Refusals
+}
 
 // NewRegistration returns the endpoint.
 func NewRegistration(cfg RegistrationConfig) (*Registration, error) {
@@ -63,25 +66,20 @@ func NewRegistration(cfg RegistrationConfig) (*Registration, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	return &Registration{cfg: cfg}, nil
+	return &Registration{cfg: cfg, refusals: audit.NewRefusals(cfg.Audit, cfg.Clock, cfg.Log)}, nil
 }
 
 // ServeHTTP answers POST and the preflight of browsers. Browsers of any origin
 // may register: no cookie is read, and a registration grants nothing.
 func (h *Registration) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	header := w.Header()
-	header.Set("Access-Control-Allow-Origin", "*")
-	header.Set("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate")
+	oauth.AllowAnyOrigin(w.Header())
 	switch r.Method {
 	case http.MethodPost:
 	case http.MethodOptions:
-		header.Set("Access-Control-Allow-Methods", "POST, OPTIONS")
-		header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, DPoP, MCP-Protocol-Version")
-		header.Set("Access-Control-Max-Age", "600")
-		w.WriteHeader(http.StatusNoContent)
+		oauth.Preflight(w, http.MethodPost, http.MethodOptions)
 		return
 	default:
-		header.Set("Allow", "POST, OPTIONS")
+		w.Header().Set("Allow", "POST, OPTIONS")
 		oauth.WriteError(w, &oauth.Error{Code: oauth.InvalidRequest, Description: "use POST", Status: http.StatusMethodNotAllowed, Reason: reason.ClientBadRequest})
 		return
 	}
@@ -117,7 +115,7 @@ func (h *Registration) register(w http.ResponseWriter, r *http.Request) (*regist
 	// is never named to anyone, and is swept as unused.
 	if err := h.cfg.Audit.Record(ctx, h.event(ctx, audit.ClientRegistered, c.ID, c.Name)); err != nil {
 		h.cfg.Log.ErrorContext(ctx, "a client registration could not be audited", "error", err)
-		return nil, oauth.Unavailable(err)
+		return nil, oauth.NotAudited(err)
 	}
 	return answerOf(c, secret), nil
 }
@@ -200,15 +198,19 @@ func (h *Registration) build(m metadata, match Match) (store.Client, string) {
 	return c, secret
 }
 
-// refuse records a refusal and returns it. A refusal stands even when it cannot
-// be recorded: nothing was granted.
+// refuse records a refusal and returns it. Anyone can cause one, so that trail
+// and log get a sample. The name may be what the refusal is about: one that is
+// too long or meant to deceive is not written down.
 func (h *Registration) refuse(ctx context.Context, name string, e *oauth.Error) *oauth.Error {
+	name, ok := cleanText(name)
+	if !ok {
+		name = ""
+	}
 	event := h.event(ctx, audit.ClientRejected, "", name)
 	event.Reason, event.ErrorCode = e.Reason, string(e.Code)
-	if err := h.cfg.Audit.Record(ctx, event); err != nil {
-		h.cfg.Log.ErrorContext(ctx, "a refused client registration could not be audited", "error", err)
+	if h.refusals.Sample(ctx, event) {
+		h.cfg.Log.InfoContext(ctx, "client registration refused", "reason", string(e.Reason), "why", e.Description)
 	}
-	h.cfg.Log.InfoContext(ctx, "client registration refused", "reason", string(e.Reason), "why", e.Description)
 	return e
 }
 

@@ -3,6 +3,7 @@ package client_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,6 +74,7 @@ type endpoint struct {
 	store *clients
 	trail *audittest.Memory
 	log   *bytes.Buffer
+	clock *clock.Fake
 }
 
 func newEndpoint(t testing.TB, gate allowed, custom ...client.Profile) endpoint {
@@ -81,9 +83,9 @@ func newEndpoint(t testing.TB, gate allowed, custom ...client.Profile) endpoint 
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := endpoint{store: &clients{rows: map[string]store.Client{}}, trail: &audittest.Memory{}, log: &bytes.Buffer{}}
+	e := endpoint{store: &clients{rows: map[string]store.Client{}}, trail: &audittest.Memory{}, log: &bytes.Buffer{}, clock: clock.NewFake(now)}
 	e.Registration, err = client.NewRegistration(client.RegistrationConfig{
-		Registry: registry(t, custom...), Gate: gate, Store: e.store, Secrets: minter, Audit: e.trail, Clock: clock.NewFake(now),
+		Registry: registry(t, custom...), Gate: gate, Store: e.store, Secrets: minter, Audit: e.trail, Clock: e.clock,
 		Rand: rand.NewChaCha8([32]byte{2}), Log: slog.New(slog.NewTextHandler(e.log, nil)),
 	})
 	if err != nil {
@@ -303,5 +305,83 @@ func TestFaultOfOursIsNoRefusal(t *testing.T) {
 func TestConfigurationIsComplete(t *testing.T) {
 	if _, err := client.NewRegistration(client.RegistrationConfig{}); err == nil {
 		t.Error("an endpoint without parts was made")
+	}
+}
+
+func TestOfAFloodOfRefusalsTrailAndLogGetASample(t *testing.T) {
+	e := newEndpoint(t, all)
+	for range 100 {
+		if w := e.post(`{}`); w.Code != http.StatusBadRequest {
+			t.Fatalf("%d", w.Code)
+		}
+	}
+	e.post(publicClaudeCode) // a registration is always written
+	e.clock.Advance(time.Second)
+	e.post(`{}`)
+	var got []string
+	for _, event := range e.trail.Events() {
+		got = append(got, fmt.Sprint(event.Name, " +", event.Count))
+	}
+	if diff := cmp.Diff([]string{"client_rejected +0", "client_registered +0", "client_rejected +99"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if n := strings.Count(e.log.String(), "client registration refused"); n != 2 {
+		t.Errorf("%d lines in the log, want 2", n)
+	}
+}
+
+func TestARejectedNameIsWrittenDownOnlyWhenItCanBeShown(t *testing.T) {
+	long := strings.Repeat("x", 100)
+	const nobody = `"redirect_uris":["https://evil.example/cb"]`
+	for _, c := range []struct{ name, body, want string }{
+		{"a plain name", `{"client_name":"Some Agent",` + nobody + `}`, "Some Agent"},
+		{"a name with spaces to spare", `{"client_name":"  Some\u00a0 Agent ",` + nobody + `}`, "Some Agent"},
+		{"a name of a hundred characters", `{"client_name":"` + long + `",` + nobody + `}`, long},
+		{"a longer name is left out", `{"client_name":"` + long + `x",` + nobody + `}`, ""},
+		{"a name that turns its direction is left out", `{"client_name":"` + strings.Repeat("\u202e", 340) + `",` + nobody + `}`, ""},
+		{"a name with a line end is left out", `{"client_name":"a\nb",` + nobody + `}`, ""},
+		{"the same before other members are checked", `{"client_name":"\u202e"}`, ""},
+		{"the same where the rest is not read", `{"client_name":"\u202e","redirect_uris":1}`, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := newEndpoint(t, all)
+			if w := e.post(c.body); w.Code != http.StatusBadRequest {
+				t.Fatalf("%d %s", w.Code, w.Body)
+			}
+			events := e.trail.Named(audit.ClientRejected)
+			if len(events) != 1 || events[0].ClientName != c.want {
+				t.Errorf("audited %+v, want the name %q", events, c.want)
+			}
+			if strings.Contains(e.log.String(), "\u202e") {
+				t.Error("the log holds the name")
+			}
+		})
+	}
+}
+
+// TestASoftwareStatementIsIgnored: a server that does not support software
+// statements may ignore them (RFC 7591 §2.3), and no client that sends one can
+// know beforehand whether it is supported. Refusing would keep out clients that
+// lose nothing; trusting what is inside would let anyone sign a claim for
+// themselves. As it is not used, it is not given back either (§3.2.1).
+func TestASoftwareStatementIsIgnored(t *testing.T) {
+	claims := base64.RawURLEncoding.EncodeToString([]byte(
+		`{"client_name":"ChatGPT","redirect_uris":["https://evil.example/cb"],"software_id":"other"}`))
+	unsigned := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + claims + "."
+	plain := newEndpoint(t, all)
+	want := decode(t, plain.post(publicClaudeCode))
+	for name, statement := range map[string]string{
+		"one that claims another client": `"` + unsigned + `"`, "one that is no JWT": `"x"`, "one that is no string": `{"a":1}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEndpoint(t, all)
+			w := e.post(strings.TrimSuffix(publicClaudeCode, "}") + `,"software_statement":` + statement + `}`)
+			if w.Code != http.StatusCreated {
+				t.Fatalf("%d %s", w.Code, w.Body)
+			}
+			if diff := cmp.Diff(want, decode(t, w)); diff != "" {
+				t.Errorf("the answer differs from one without a statement:\n%s", diff)
+			}
+		})
 	}
 }

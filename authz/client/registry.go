@@ -1,33 +1,33 @@
 package client
 
 import (
-	_ "embed"
 	"fmt"
 	"net/url"
 	"slices"
-	"time"
-
-	"github.com/go-json-experiment/json"
 
 	"github.com/teamlumos/mcp-edge/authz/oauth"
 	"github.com/teamlumos/mcp-edge/internal/reason"
 )
 
-//go:embed profiles.json
-var builtInProfiles []byte
-
 // Registry is the set of known profiles. It does not change and is safe for
 // concurrent use.
 type Registry struct {
-	profiles []*Profile // built-in ones first: they win where several match
-	byID     map[string]*Profile
+	profiles   []*Profile // built-in ones first: they win where several match
+	byID       map[string]*Profile
+	byDocument map[string]*Profile
+	hints      []hint
 }
 
-// NewRegistry returns the built-in profiles together with custom ones. A custom
-// profile with the id of a built-in one adds to it: lists are joined, and a
-// rotation grace replaces the built-in one; its name stays. Any other id is a
-// new profile, whose name is its id unless it has one.
-func NewRegistry(custom ...Profile) (*Registry, error) {
+// NewRegistry is NewRegistryFor a server without resources.
+func NewRegistry(custom ...Profile) (*Registry, error) { return NewRegistryFor(nil, custom...) }
+
+// NewRegistryFor returns the built-in profiles together with custom ones.
+//
+// Resources are the public URLs of the MCP endpoints, from which some products
+// compute their callback. A custom profile with the id of a built-in one adds to
+// it: lists are joined, and a rotation grace replaces the built-in one; its name
+// stays. Any other id is a new profile, whose name is its id unless it has one.
+func NewRegistryFor(resources []string, custom ...Profile) (*Registry, error) {
 	builtIn, err := decodeProfiles(builtInProfiles)
 	if err != nil {
 		return nil, fmt.Errorf("built-in profiles: %w", err)
@@ -37,6 +37,9 @@ func NewRegistry(custom ...Profile) (*Registry, error) {
 		if err := r.add(p); err != nil {
 			return nil, fmt.Errorf("built-in profiles: %w", err)
 		}
+	}
+	if err := r.computeCodex(resources); err != nil {
+		return nil, err
 	}
 	seen := make(map[string]bool, len(custom))
 	for _, p := range custom {
@@ -48,7 +51,7 @@ func NewRegistry(custom ...Profile) (*Registry, error) {
 			return nil, err
 		}
 	}
-	return r, nil
+	return r, r.index()
 }
 
 func (r *Registry) add(p Profile) error {
@@ -64,26 +67,44 @@ func (r *Registry) add(p Profile) error {
 }
 
 func (r *Registry) addCustom(p Profile) error {
-	known, extends := r.byID[p.ID]
-	if !extends {
-		p.BuiltIn = false
-		if p.Name == "" {
-			p.Name = p.ID
-		}
-		return r.add(p)
+	if known, extends := r.byID[p.ID]; extends {
+		return r.extend(known, p)
 	}
+	p.BuiltIn = false
+	if p.Name == "" {
+		p.Name = p.ID
+	}
+	return r.add(p)
+}
+
+func (r *Registry) extend(known *Profile, more Profile) error {
 	merged := *known
-	merged.RedirectURIs = union(known.RedirectURIs, p.RedirectURIs)
-	merged.LoopbackPaths = union(known.LoopbackPaths, p.LoopbackPaths)
-	merged.MetadataDocuments = union(known.MetadataDocuments, p.MetadataDocuments)
-	merged.CustomSchemes = union(known.CustomSchemes, p.CustomSchemes)
-	if p.RotationGrace != 0 {
-		merged.RotationGrace = p.RotationGrace
+	merged.RedirectURIs = union(known.RedirectURIs, more.RedirectURIs)
+	merged.LoopbackPaths = union(known.LoopbackPaths, more.LoopbackPaths)
+	merged.MetadataDocuments = union(known.MetadataDocuments, more.MetadataDocuments)
+	merged.CustomSchemes = union(known.CustomSchemes, more.CustomSchemes)
+	if more.RotationGrace != 0 {
+		merged.RotationGrace = more.RotationGrace
 	}
 	if err := merged.check(); err != nil {
 		return err
 	}
 	*known = merged
+	return nil
+}
+
+// index notes what is looked up, once all profiles are there.
+func (r *Registry) index() error {
+	r.byDocument = make(map[string]*Profile)
+	for _, p := range r.profiles {
+		for _, document := range p.MetadataDocuments {
+			if other, taken := r.byDocument[document]; taken {
+				return fmt.Errorf("client %q: the metadata document %s belongs to client %s already", p.ID, document, other.ID)
+			}
+			r.byDocument[document] = p
+		}
+		r.addHints(p)
+	}
 	return nil
 }
 
@@ -100,8 +121,17 @@ func union(a, b []string) []string {
 
 // Profile returns the profile with that id.
 func (r *Registry) Profile(id string) (Profile, bool) {
-	p, ok := r.byID[id]
-	if !ok {
+	return found(r.byID[id])
+}
+
+// ByDocument returns the profile that lists a client id metadata document by
+// exactly that address.
+func (r *Registry) ByDocument(address string) (Profile, bool) {
+	return found(r.byDocument[address])
+}
+
+func found(p *Profile) (Profile, bool) {
+	if p == nil {
 		return Profile{}, false
 	}
 	return *p, true
@@ -145,13 +175,15 @@ func (e *RedirectError) Error() string { return fmt.Sprintf("redirect_uris[%d] %
 
 // Match finds the one profile to which all of redirects belong. Names play no
 // part. Where several profiles fit, the first for which the first of prefer
-// holds is taken, then the second decides, and so on; then the order of the
+// holds is taken, then the second decides, and so on; then the profile whose
+// own hosts and ports the loopback addresses have, then the order of the
 // registry. The error is a *RedirectError.
 func (r *Registry) Match(redirects []string, prefer ...func(Profile) bool) (Match, error) {
-	fates, candidates, err := r.judge(redirects)
+	judged, err := r.judge(redirects)
 	if err != nil {
 		return Match{}, err
 	}
+	candidates := judged.candidates
 	for _, want := range prefer {
 		preferred := slices.DeleteFunc(slices.Clone(candidates), func(p *Profile) bool { return !want(*p) })
 		if len(preferred) > 0 {
@@ -159,9 +191,14 @@ func (r *Registry) Match(redirects []string, prefer ...func(Profile) bool) (Matc
 		}
 	}
 	chosen := candidates[0]
+	for _, p := range candidates[1:] {
+		if judged.habits[p] > judged.habits[chosen] {
+			chosen = p
+		}
+	}
 	m := Match{Profile: *chosen}
 	for i, uri := range redirects {
-		if fates[chosen][i] == dropped {
+		if judged.fates[chosen][i] == dropped {
 			m.Dropped = union(m.Dropped, []string{uri})
 		} else {
 			m.Admitted = union(m.Admitted, []string{uri})
@@ -170,36 +207,43 @@ func (r *Registry) Match(redirects []string, prefer ...func(Profile) bool) (Matc
 	return m, nil
 }
 
-// judge returns the profiles to which every redirect URI belongs and at least
-// one may be registered for; there is one at least when err is nil.
-func (r *Registry) judge(redirects []string) (fates map[*Profile][]fate, candidates []*Profile, err error) {
+// judgement is what the profiles say of a registration.
+type judgement struct {
+	// candidates are the profiles to which every redirect URI belongs and at
+	// least one may be registered for; one at least.
+	candidates []*Profile
+	fates      map[*Profile][]fate
+	habits     map[*Profile]int
+}
+
+func (r *Registry) judge(redirects []string) (*judgement, error) {
 	if len(redirects) == 0 {
-		return nil, nil, &RedirectError{Reason: reason.ClientBadRedirect, Text: "is missing"}
+		return nil, &RedirectError{Reason: reason.ClientBadRedirect, Text: "is missing"}
 	}
-	candidates = r.profiles
-	fates = make(map[*Profile][]fate, len(r.profiles))
+	j := &judgement{candidates: r.profiles, fates: make(map[*Profile][]fate, len(r.profiles)), habits: make(map[*Profile]int)}
 	for i, uri := range redirects {
 		parsed, err := oauth.ParseRedirectURI(uri)
 		if err != nil {
-			return nil, nil, &RedirectError{Index: i, URI: uri, Reason: reason.ClientBadRedirect, Text: "is refused: " + err.Error()}
+			return nil, &RedirectError{Index: i, URI: uri, Reason: reason.ClientBadRedirect, Text: "is refused: " + err.Error()}
 		}
-		left := slices.DeleteFunc(slices.Clone(candidates), func(p *Profile) bool {
-			fates[p] = append(fates[p], p.judge(uri, parsed))
-			return fates[p][i] == unknown
+		left := slices.DeleteFunc(slices.Clone(j.candidates), func(p *Profile) bool {
+			j.fates[p] = append(j.fates[p], p.judge(uri, parsed))
+			j.habits[p] += p.habit(parsed)
+			return j.fates[p][i] == unknown
 		})
 		if len(left) == 0 {
-			return nil, nil, &RedirectError{Index: i, URI: uri, Reason: reason.ClientNoProfile, Text: r.whyNone(uri, parsed)}
+			return nil, &RedirectError{Index: i, URI: uri, Reason: reason.ClientNoProfile, Text: r.whyNone(uri, parsed)}
 		}
-		candidates = left
+		j.candidates = left
 	}
-	candidates = slices.DeleteFunc(candidates, func(p *Profile) bool { return !slices.Contains(fates[p], admitted) })
-	if len(candidates) == 0 {
-		return nil, nil, &RedirectError{
+	j.candidates = slices.DeleteFunc(j.candidates, func(p *Profile) bool { return !slices.Contains(j.fates[p], admitted) })
+	if len(j.candidates) == 0 {
+		return nil, &RedirectError{
 			URI: redirects[0], Reason: reason.ClientBadRedirect,
 			Text: "has a private-use scheme, which any app can claim; use https or a loopback address",
 		}
 	}
-	return fates, candidates, nil
+	return j, nil
 }
 
 func (r *Registry) whyNone(uri string, parsed *url.URL) string {
@@ -208,46 +252,9 @@ func (r *Registry) whyNone(uri string, parsed *url.URL) string {
 			return "belongs to another client than the ones before it"
 		}
 	}
-	return "is not the address of a known client"
-}
-
-// storedProfile is the form of a profile in the data file.
-type storedProfile struct {
-	ID                string   `json:"id"`
-	Name              string   `json:"name"`
-	Aliases           []string `json:"aliases"`
-	RedirectURIs      []string `json:"redirect_uris"`
-	LoopbackPaths     []string `json:"loopback_paths"`
-	MetadataDocuments []string `json:"metadata_documents"`
-	CustomSchemes     []string `json:"custom_schemes"`
-	RotationGrace     string   `json:"rotation_grace"` // as time.ParseDuration reads it
-	Source            string   `json:"source"`
-	Date              string   `json:"date"`
-}
-
-// decodeProfiles reads a data file strictly: a misspelt member would silently
-// narrow or widen a profile.
-func decodeProfiles(raw []byte) ([]Profile, error) {
-	var stored []storedProfile
-	if err := json.Unmarshal(raw, &stored, json.RejectUnknownMembers(true)); err != nil {
-		return nil, err
+	const none = "is not the address of a known client"
+	if hint := r.hint(uri, parsed); hint != "" {
+		return none + "; " + hint
 	}
-	profiles := make([]Profile, 0, len(stored))
-	for _, s := range stored {
-		var grace time.Duration
-		if s.RotationGrace != "" {
-			var err error
-			if grace, err = time.ParseDuration(s.RotationGrace); err != nil {
-				return nil, fmt.Errorf("client %q: rotation grace: %w", s.ID, err)
-			}
-		}
-		if _, err := time.Parse(time.DateOnly, s.Date); err != nil || s.Source == "" {
-			return nil, fmt.Errorf("client %q: want a source and the date at which it was read", s.ID)
-		}
-		profiles = append(profiles, Profile{
-			ID: s.ID, Name: s.Name, Aliases: s.Aliases, BuiltIn: true, RedirectURIs: s.RedirectURIs, LoopbackPaths: s.LoopbackPaths,
-			MetadataDocuments: s.MetadataDocuments, CustomSchemes: s.CustomSchemes, RotationGrace: grace, Source: s.Source, Date: s.Date,
-		})
-	}
-	return profiles, nil
+	return none
 }

@@ -1,7 +1,6 @@
 package consent
 
 import (
-	"context"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -113,6 +112,7 @@ func (h *Handlers) deny(w http.ResponseWriter, r *http.Request, p pending) {
 
 // finish writes the answer down and then leads back to the client. If it cannot
 // be written the client gets nothing: the code was stored, but nobody knows it.
+// The approval is consumed by then, so that the person starts again.
 func (h *Handlers) finish(w http.ResponseWriter, r *http.Request, p pending, event string, answer authorize.Response) {
 	e := p.event(r.Context(), event)
 	e.Durable = true
@@ -120,7 +120,7 @@ func (h *Handlers) finish(w http.ResponseWriter, r *http.Request, p pending, eve
 		e.Reason = reason.UserDenied
 	}
 	if err := h.cfg.Audit.Record(r.Context(), e); err != nil {
-		h.cfg.Pages.Unavailable(w, r, reason.StoreUnavailable, err, "")
+		h.cfg.Pages.StartAgain(w, r, reason.AuditUnavailable, err)
 		return
 	}
 	answer.RedirectURI, answer.State, answer.Issuer = p.RedirectURI, p.State, h.cfg.Issuer
@@ -137,7 +137,7 @@ func (h *Handlers) switchAccount(w http.ResponseWriter, r *http.Request, p pendi
 		return
 	}
 	if err := h.cfg.Sessions.End(w, r); err != nil {
-		h.cfg.Pages.Unavailable(w, r, reason.StoreUnavailable, err, "/signout")
+		h.cfg.Pages.StartAgain(w, r, reason.StoreUnavailable, err)
 		return
 	}
 	tx, err := h.cfg.Transactions.Begin(w, r, session.Request{
@@ -146,7 +146,7 @@ func (h *Handlers) switchAccount(w http.ResponseWriter, r *http.Request, p pendi
 		ForceLogin: true, // the provider would sign the same person in again
 	})
 	if err != nil {
-		h.cfg.Pages.Unavailable(w, r, reason.UserSignInFailed, err, "")
+		h.cfg.Pages.StartAgain(w, r, reason.UserSignInFailed, err)
 		return
 	}
 	web.Redirect(w, "/signin?tx="+tx.ID)
@@ -170,19 +170,11 @@ func (h *Handlers) consume(w http.ResponseWriter, r *http.Request, p pending) bo
 func (h *Handlers) notAdmitted(w http.ResponseWriter, r *http.Request, p pending, why reason.Reason) {
 	e := p.event(r.Context(), audit.AuthorizationFailed)
 	e.Reason = why
-	h.record(r.Context(), e)
+	h.refusals.Record(r.Context(), e)
 	h.cfg.Pages.Fault(w, r, web.Fault{
 		Status: http.StatusForbidden, Reason: why, Account: p.who.User.Email,
 		Title: "This is not allowed any more",
 		What:  "The rules of your organization changed while this page was open.",
 		Todo:  "Ask your administrator, and connect again from your assistant.",
 	})
-}
-
-// record writes down a refusal; that it could not be written only goes to the
-// log, since the refusal stands.
-func (h *Handlers) record(ctx context.Context, e audit.Event) {
-	if err := h.cfg.Audit.Record(ctx, e); err != nil {
-		h.cfg.Log.ErrorContext(ctx, "audit event not stored", "event", e.Name, "error", err)
-	}
 }

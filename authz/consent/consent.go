@@ -60,7 +60,10 @@ type Config struct {
 }
 
 // Handlers answers the consent page.
-type Handlers struct{ cfg Config }
+type Handlers struct {
+	cfg      Config
+	refusals *audit.Refusals
+}
 
 // New returns the handlers.
 func New(cfg Config) (*Handlers, error) {
@@ -77,7 +80,7 @@ func New(cfg Config) (*Handlers, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	return &Handlers{cfg: cfg}, nil
+	return &Handlers{cfg: cfg, refusals: audit.NewRefusals(cfg.Audit, cfg.Clock, cfg.Log)}, nil
 }
 
 // Consent answers /consent: GET asks, POST takes the answer.

@@ -287,6 +287,22 @@ func TestAFaultLeavesNothingHalfDone(t *testing.T) {
 		if _, params := p.Target(); p.Status != http.StatusServiceUnavailable || params.Has("code") || strings.Contains(p.Body, "lmc_") {
 			t.Errorf("got %d %v, want 503 and no code", p.Status, params)
 		}
+		// The approval is spent, so that the page must not say that nothing happened.
+		if p.Reason() != "grant/audit_unavailable" || !strings.Contains(p.Text(), "Start the connection again") || strings.Contains(p.Text(), "nothing was changed") {
+			t.Errorf("the page says %q: %s", p.Reason(), p.Text())
+		}
+	})
+	t.Run("a refusal that cannot be recorded stands", func(t *testing.T) {
+		g := flowtest.New(t, flowtest.DefaultPolicy())
+		b := g.Browser(t)
+		page := b.SignIn(flowtest.Authorization(), flowtest.Ann())
+		cfg := flowtest.DefaultPolicy()
+		cfg.Domains[0].Enabled = false
+		g.SetPolicy(t, cfg)
+		g.Audit.Fail(errors.New("disk full"))
+		if p := b.Post("/consent", page.Form("decision", "approve")); p.Status != http.StatusForbidden || p.Reason() != "domain/off" {
+			t.Errorf("got %d %q, want 403 domain/off", p.Status, p.Reason())
+		}
 	})
 	t.Run("with the store down the question can be answered later", func(t *testing.T) {
 		g := flowtest.New(t, flowtest.DefaultPolicy())

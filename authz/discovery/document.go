@@ -86,15 +86,12 @@ func NotFound(w http.ResponseWriter, r *http.Request) {
 // preflights and other methods itself.
 func public(w http.ResponseWriter, r *http.Request) bool {
 	h := w.Header()
-	h.Set("Access-Control-Allow-Origin", "*")
+	oauth.AllowAnyOrigin(h)
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		return true
 	case http.MethodOptions:
-		h.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
-		h.Set("Access-Control-Allow-Headers", "Accept, Authorization, Content-Type, MCP-Protocol-Version")
-		h.Set("Access-Control-Max-Age", "600")
-		w.WriteHeader(http.StatusNoContent)
+		oauth.Preflight(w, http.MethodGet, http.MethodHead, http.MethodOptions)
 		return false
 	}
 	h.Set("Allow", "GET, HEAD, OPTIONS")

@@ -24,9 +24,9 @@ type resourceMetadata struct {
 }
 
 // NewResource makes the metadata document of a protected resource whose only
-// authorization server is issuer. Its scopes_supported are the initial scopes,
-// not the catalogue: clients ask for what stands there, and for more when a call
-// needs it.
+// authorization server is issuer. Its scopes_supported are the initial scopes:
+// clients ask for what stands there. These are all scopes unless an operator
+// chose fewer; a client then asks for more when a call needs it.
 func NewResource(r policy.Resource, issuer string) (*Document, error) {
 	if err := checkIssuer(issuer); err != nil {
 		return nil, fmt.Errorf("issuer %q: %w", issuer, err)

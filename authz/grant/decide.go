@@ -101,13 +101,26 @@ func decideFamily(f Facts) (v Verdict, live bool) {
 	case f.Family.ID == "":
 		return refuse(oauth.InvalidGrant, reason.GrantUnknown), false
 	case !f.Family.RevokedAt.IsZero():
-		return refuse(oauth.InvalidGrant, reason.GrantRevoked), false
+		why := whyRevoked(f.Family)
+		if f.Family.ClientID != f.ClientID { // nor does it count as reuse here
+			why = reason.GrantRevoked
+		}
+		return refuse(oauth.InvalidGrant, why), false
 	case !f.Now.Before(f.Family.AbsoluteEnd), !f.Now.Before(f.Family.IdleEnd):
 		return refuse(oauth.InvalidGrant, reason.GrantExpired), false
 	case f.Admission != reason.None:
 		return refuse(oauth.InvalidGrant, f.Admission), false
 	}
 	return Verdict{}, true
+}
+
+// whyRevoked is why nothing of a revoked family is accepted. Theft stays theft
+// at every later use: the event that told it first may not have been stored.
+func whyRevoked(f store.Family) reason.Reason {
+	if f.RevokedWhy == string(reason.GrantReused) {
+		return reason.GrantReused
+	}
+	return reason.GrantRevoked
 }
 
 // reused says whether a token of this or an earlier generation is neither the

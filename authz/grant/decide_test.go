@@ -42,6 +42,17 @@ func TestDecide(t *testing.T) {
 
 		{"a family that is not stored is refused", func(f *grant.Facts) { f.Family = store.Family{} }, invalidGrant(reason.GrantUnknown)},
 		{"a revoked family is refused", func(f *grant.Facts) { f.Family.RevokedAt = now.Add(-time.Hour) }, invalidGrant(reason.GrantRevoked)},
+		{"a family that was revoked for reuse stays a theft", func(f *grant.Facts) {
+			f.Family.RevokedAt, f.Family.RevokedWhy = now.Add(-time.Hour), string(reason.GrantReused)
+		}, invalidGrant(reason.GrantReused)},
+		{"a family that was revoked for another cause is no theft", func(f *grant.Facts) {
+			rotated(f, time.Hour)
+			f.Family.RevokedAt, f.Family.RevokedWhy = now.Add(-time.Hour), string(reason.GrantNotAudited)
+		}, invalidGrant(reason.GrantRevoked)},
+		{"another client does not hear of a theft", func(f *grant.Facts) {
+			f.ClientID = "other"
+			f.Family.RevokedAt, f.Family.RevokedWhy = now.Add(-time.Hour), string(reason.GrantReused)
+		}, invalidGrant(reason.GrantRevoked)},
 		{"a family past its absolute end is refused", func(f *grant.Facts) { f.Family.AbsoluteEnd = now }, invalidGrant(reason.GrantExpired)},
 		{"a family past its idle end is refused", func(f *grant.Facts) { f.Family.IdleEnd = now }, invalidGrant(reason.GrantExpired)},
 		{"a person or client that the policy no longer admits is refused", func(f *grant.Facts) { f.Admission = reason.DomainOff }, invalidGrant(reason.DomainOff)},

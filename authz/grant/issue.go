@@ -29,8 +29,8 @@ type Tokens struct {
 	User   store.User
 	// Replay says that the pair had been issued before: a retry inside the grace.
 	Replay bool
-	// Reused says that a code or refresh token was used again and that the
-	// family was revoked for it.
+	// Reused says that a code or refresh token was used again and that this use
+	// revoked the family. Later uses are refused for grant/reused without it.
 	Reused bool
 }
 

@@ -44,6 +44,10 @@ const (
 // requests exactly one succeeds; a second one that is right in every detail is
 // a theft and revokes the family (RFC 6749 §4.1.2, OAuth 2.1 §7.5.2), while a
 // wrong one revokes nothing.
+//
+// A commit whose outcome is unknown is answered as a fault. If it took place,
+// the client's retry is right in every detail and cannot be told from a theft:
+// the family is revoked, as RFC 6749 §4.1.2 asks, and the person connects again.
 func (s *Service) Redeem(ctx context.Context, req RedeemRequest) (Tokens, *oauth.Error) {
 	if !oauth.ValidVerifier(req.Verifier) {
 		return Tokens{}, oauth.Errorf(oauth.InvalidRequest, reason.ClientBadRequest, "the code_verifier must be 43 to 128 unreserved characters")
@@ -112,7 +116,10 @@ func (s *Service) redeem(ctx context.Context, tx store.Tx, seen store.Code, req 
 		}
 		return out, refusal(wire, why), tx.SaveCode(ctx, code)
 	case codeReplay:
-		out.Reused = family.ID != "" && family.RevokedAt.IsZero() // told once
+		if !family.RevokedAt.IsZero() { // by an earlier replay, or for another cause
+			return out, invalidGrant(whyRevoked(family)), nil
+		}
+		out.Reused = family.ID != ""
 		return out, refusal(wire, why), revokeFamily(ctx, tx, family, string(reason.GrantReused), now)
 	case codeRefuse:
 		return out, refusal(wire, why), nil

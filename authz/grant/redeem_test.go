@@ -160,13 +160,50 @@ func TestTheSecondRightRedemptionRevokesTheFamily(t *testing.T) {
 	}
 	w.wantDead(first.AccessToken, reason.GrantRevoked)
 	w.wantDead(next.AccessToken, reason.GrantRevoked)
-	_, refused = w.refresh(next.RefreshToken)
-	wantRefused(t, refused, oauth.InvalidGrant, reason.GrantRevoked)
+	later, refused := w.refresh(next.RefreshToken)
+	wantRefused(t, refused, oauth.InvalidGrant, reason.GrantReused)
 
 	third, refused := w.Redeem(context.Background(), req)
 	wantRefused(t, refused, oauth.InvalidGrant, reason.GrantReused)
-	if third.Reused {
-		t.Error("the theft is told twice")
+	if later.Reused || third.Reused {
+		t.Error("a later use claims to have ended the family")
+	}
+}
+
+func TestTheRetryOfARedemptionThatWasWithdrawnIsNoTheft(t *testing.T) {
+	w := newWorld(t)
+	req := w.redeemRequest(w.approve())
+	first, refused := w.Redeem(context.Background(), req)
+	if refused != nil {
+		t.Fatal(refused)
+	}
+	if err := w.RevokeFamily(context.Background(), first.Family.ID, string(reason.GrantNotAudited)); err != nil {
+		t.Fatal(err)
+	}
+	again, refused := w.Redeem(context.Background(), req)
+	wantRefused(t, refused, oauth.InvalidGrant, reason.GrantRevoked)
+	if again.Reused || again.Family.ID != first.Family.ID {
+		t.Errorf("reused %v, family %q", again.Reused, again.Family.ID)
+	}
+	w.wantDead(first.AccessToken, reason.GrantRevoked)
+	row, err := w.store.Family(context.Background(), first.Family.ID)
+	if err != nil || row.RevokedWhy != string(reason.GrantNotAudited) {
+		t.Errorf("revoked by %q, %v, want the first cause", row.RevokedWhy, err)
+	}
+}
+
+// RFC 6749 §4.1.2: nobody can tell this retry from the theft of the code.
+func TestTheRetryOfARedemptionWithAnUnknownCommitRevokesTheFamily(t *testing.T) {
+	w := newWorld(t)
+	req := w.redeemRequest(w.approve())
+	w.store.lostCommit.Store(true)
+	_, refused := w.Redeem(context.Background(), req)
+	wantUnavailable(t, refused)
+	w.store.lostCommit.Store(false)
+	again, refused := w.Redeem(context.Background(), req)
+	wantRefused(t, refused, oauth.InvalidGrant, reason.GrantReused)
+	if !again.Reused {
+		t.Error("the family goes on")
 	}
 }
 

@@ -13,8 +13,13 @@ import (
 	"github.com/teamlumos/mcp-edge/internal/reason"
 )
 
-// maxChain bounds how many rotations inside the grace one retry follows.
-const maxChain = 8
+const (
+	// maxChain bounds how many rotations inside the grace one retry follows.
+	maxChain = 8
+	// turnWait is how long a request waits for others of the same family before
+	// it is told to come back.
+	turnWait = 2 * time.Second
+)
 
 // RefreshRequest is a token request with a refresh token (RFC 6749 §6) of an
 // authenticated client.
@@ -42,7 +47,7 @@ func (s *Service) Refresh(ctx context.Context, req RefreshRequest) (Tokens, *oau
 	if refused != nil {
 		return Tokens{}, refused
 	}
-	release, err := s.families.take(ctx, p.parsed.Family)
+	release, err := s.turn(ctx, p.parsed.Family)
 	if err != nil {
 		return Tokens{}, oauth.Unavailable(err)
 	}
@@ -69,6 +74,20 @@ func (s *Service) Refresh(ctx context.Context, req RefreshRequest) (Tokens, *oau
 		return s.refuse(ctx, facts, user, verdict)
 	}
 	return s.change(ctx, family.UserID, p)
+}
+
+// turn waits until no other request of the family is at work, and returns how
+// to end one's own turn. Requests for one family queue here, inside the process,
+// and not as waiting transactions of the store. The error is that of a context:
+// the wait is too long, or ctx has ended.
+func (s *Service) turn(ctx context.Context, family string) (done func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, turnWait)
+	defer cancel()
+	done, err = s.families.Take(ctx, family)
+	if err != nil {
+		return nil, fmt.Errorf("wait for other requests of the family: %w", err)
+	}
+	return done, nil
 }
 
 // change decides again under the locks of the store and applies the decision.

@@ -13,6 +13,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/policy"
 	"github.com/teamlumos/mcp-edge/authz/store"
 	"github.com/teamlumos/mcp-edge/internal/clock"
+	"github.com/teamlumos/mcp-edge/internal/keylock"
 	"github.com/teamlumos/mcp-edge/internal/reason"
 )
 
@@ -116,7 +117,7 @@ type Service struct {
 	rand       io.Reader
 	log        *slog.Logger
 
-	families locks
+	families keylock.Locks
 	reads    atomic.Uint64
 }
 

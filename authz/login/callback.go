@@ -59,11 +59,11 @@ func (h *Handlers) Callback(w http.ResponseWriter, r *http.Request) {
 		Nonce: up.Nonce, Verifier: up.Verifier,
 	})
 	if errors.Is(err, idp.ErrUnavailable) {
-		h.cfg.Pages.Unavailable(w, r, reason.UserSignInFailed, err, Path(tx.ID))
+		h.cfg.Pages.Unavailable(w, r, reason.BackendIDPUnavailable, err, Path(tx.ID))
 		return
 	}
 	if err != nil {
-		h.refuse(w, r, tx, domain, idp.Identity{}, reason.UserSignInFailed, err)
+		h.refuse(w, r, tx, domain, idp.Identity{}, whyNot(err, query.Get("error")), err)
 		return
 	}
 	if why, err := check(tx, domain, identity, h.cfg.Clock.Now()); why != reason.None {
@@ -71,6 +71,19 @@ func (h *Handlers) Callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.complete(w, r, tx, domain, identity)
+}
+
+// whyNot names why a provider's answer signs nobody in. code is the error that
+// the answer names; it counts only after the provider's checks, since anyone can
+// put one into a link (RFC 9207 §2.4).
+func whyNot(err error, code string) reason.Reason {
+	switch {
+	case errors.Is(err, idp.ErrInvalid):
+		return reason.BackendIDPBadAnswer
+	case errors.Is(err, idp.ErrDenied) && oauth.Code(code) == oauth.AccessDenied:
+		return reason.UserDenied
+	}
+	return reason.UserSignInFailed
 }
 
 // check judges what the provider says about a person.
@@ -140,7 +153,7 @@ func (h *Handlers) complete(w http.ResponseWriter, r *http.Request, tx session.T
 	// Without a user id: that of the backend is asked for later, by resource.
 	e.UserEmail, e.Durable = person.Email, true
 	if err := h.cfg.Audit.Record(ctx, e); err != nil { // the cookie is not given, so that nobody is signed in
-		h.cfg.Pages.Unavailable(w, r, reason.StoreUnavailable, err, Path(tx.ID))
+		h.cfg.Pages.Unavailable(w, r, reason.AuditUnavailable, err, Path(tx.ID))
 		return
 	}
 	tx.SignedIn = issued.Hash
@@ -155,7 +168,7 @@ func (h *Handlers) complete(w http.ResponseWriter, r *http.Request, tx session.T
 
 // foreign answers a callback that this browser did not ask for.
 func (h *Handlers) foreign(w http.ResponseWriter, r *http.Request) {
-	h.recordFailure(r.Context(), event(r.Context(), audit.SignInFailed, "", session.Transaction{}), reason.UserSignInFailed)
+	h.refusals.Sample(r.Context(), failed(r.Context(), "", session.Transaction{}, reason.UserSignInFailed))
 	h.cfg.Pages.Fault(w, r, web.Fault{
 		Status: http.StatusBadRequest, Reason: reason.UserSignInFailed,
 		Title: "This sign-in was not begun here",

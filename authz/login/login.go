@@ -48,7 +48,10 @@ type Config struct {
 }
 
 // Handlers answers the sign-in pages.
-type Handlers struct{ cfg Config }
+type Handlers struct {
+	cfg      Config
+	refusals *audit.Refusals
+}
 
 // New returns the handlers.
 func New(cfg Config) (*Handlers, error) {
@@ -65,7 +68,7 @@ func New(cfg Config) (*Handlers, error) {
 	if cfg.Changed == nil {
 		cfg.Changed = func(string) {}
 	}
-	return &Handlers{cfg: cfg}, nil
+	return &Handlers{cfg: cfg, refusals: audit.NewRefusals(cfg.Audit, cfg.Clock, cfg.Log)}, nil
 }
 
 // admitPerson judges the domain and the person. Admit judges the domain, the
@@ -87,11 +90,9 @@ func event(ctx context.Context, name, domain string, tx session.Transaction) aud
 	}
 }
 
-// recordFailure writes down a refusal. That it could not be written must not
-// turn a refusal into anything else, so that the fault only goes to the log.
-func (h *Handlers) recordFailure(ctx context.Context, e audit.Event, why reason.Reason) {
+// failed begins an audit event about a sign-in that was refused.
+func failed(ctx context.Context, domain string, tx session.Transaction, why reason.Reason) audit.Event {
+	e := event(ctx, audit.SignInFailed, domain, tx)
 	e.Reason = why
-	if err := h.cfg.Audit.Record(ctx, e); err != nil {
-		h.cfg.Log.ErrorContext(ctx, "audit event not stored", "event", e.Name, "error", err)
-	}
+	return e
 }

@@ -2,6 +2,7 @@ package login_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -284,9 +285,9 @@ func TestWhatTheProviderAnswersDecidesBetweenRefusalAndFault(t *testing.T) {
 		status int
 		reason string
 	}{
-		{"a provider that is down is a fault with a way to try again", idp.ErrUnavailable, http.StatusServiceUnavailable, "user/sign_in_failed"},
+		{"a provider that is down is a fault with a way to try again", idp.ErrUnavailable, http.StatusServiceUnavailable, "backend/idp_unavailable"},
 		{"a person whom the provider denies is refused", idp.ErrDenied, http.StatusForbidden, "user/sign_in_failed"},
-		{"an answer that fails its checks is refused", idp.ErrInvalid, http.StatusForbidden, "user/sign_in_failed"},
+		{"an answer that fails its checks is the provider's", idp.ErrInvalid, http.StatusForbidden, "backend/idp_bad_answer"},
 		{"an error that nobody expected is refused", errors.New("odd"), http.StatusForbidden, "user/sign_in_failed"},
 	}
 	for _, tt := range tests {
@@ -319,8 +320,111 @@ func TestWhatTheProviderAnswersDecidesBetweenRefusalAndFault(t *testing.T) {
 		g := flowtest.New(t, flowtest.DefaultPolicy())
 		g.IdPs[flowtest.Domain].Fail(idp.ErrUnavailable)
 		b := g.Browser(t)
-		if p := b.Follow(b.Get(flowtest.Authorization())); p.Status != http.StatusServiceUnavailable || !strings.Contains(p.Body, "Try again") {
+		if p := b.Follow(b.Get(flowtest.Authorization())); p.Status != http.StatusServiceUnavailable || p.Reason() != "backend/idp_unavailable" || !strings.Contains(p.Body, "Try again") {
 			t.Errorf("got %d, want 503 with a way to try again", p.Status)
 		}
 	})
+}
+
+func TestThePageSaysWhoEndedTheSignIn(t *testing.T) {
+	tests := []struct {
+		name   string
+		code   string // error that the provider's redirect names
+		fail   error  // of the provider's checks
+		title  string
+		says   []string
+		reason string
+	}{
+		{
+			"a person who cancels is told so", "access_denied", nil, "The sign-in was cancelled",
+			[]string{"You cancelled the sign-in at the identity provider of acme.com", "Refused by: you, or your company's identity provider"}, "user/denied",
+		},
+		{
+			"an answer with a wrong issuer is the provider's", "", fmt.Errorf("%w: iss names another issuer", idp.ErrInvalid), "You are not signed in",
+			[]string{"identity provider of acme.com could not be trusted", "Refused by: your company's identity provider"}, "backend/idp_bad_answer",
+		},
+		{
+			"a cancel with a wrong issuer is not believed", "access_denied", idp.ErrInvalid, "You are not signed in",
+			[]string{"could not be trusted", "Refused by: your company's identity provider"}, "backend/idp_bad_answer",
+		},
+		{
+			"another error is no cancel", "login_required", nil, "You are not signed in",
+			[]string{"did not let you in", "Refused by: the sign-in"}, "user/sign_in_failed",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g := flowtest.New(t, flowtest.DefaultPolicy())
+			b := g.Browser(t)
+			b.Follow(b.Get(flowtest.Authorization()))
+			provider := g.IdPs[flowtest.Domain]
+			query := url.Values{"state": {provider.Last().State}}
+			if tt.code != "" {
+				query.Set("error", tt.code)
+			}
+			provider.Fail(tt.fail)
+			p := b.Get("/callback/" + flowtest.Domain + "?" + query.Encode())
+			if p.Status != http.StatusForbidden || p.Title() != tt.title || p.Reason() != tt.reason {
+				t.Errorf("got %d %q %q, want 403 %q %q", p.Status, p.Title(), p.Reason(), tt.title, tt.reason)
+			}
+			for _, part := range tt.says {
+				if !strings.Contains(p.Text(), part) {
+					t.Errorf("the page does not say %q: %s", part, p.Text())
+				}
+			}
+			if strings.Contains(p.Text(), "your account (") || b.Cookies[sessionCookie] != "" {
+				t.Errorf("the account is blamed, or there is a session: %s", p.Text())
+			}
+			if e := g.Audit.Named(audit.SignInFailed); len(e) != 1 || string(e[0].Reason) != tt.reason {
+				t.Errorf("audit events %+v", e)
+			}
+		})
+	}
+}
+
+func TestOfAFloodOfFailedSignInsTheTrailGetsASample(t *testing.T) {
+	tests := []struct {
+		name string
+		fail func(*flowtest.Gateway, *flowtest.Browser)
+		want int // of ten
+	}{
+		{"callbacks that nobody began are sampled", func(_ *flowtest.Gateway, b *flowtest.Browser) {
+			b.Get("/callback/acme.com?code=x&state=y")
+		}, 1},
+		{"addresses of no domain of ours are sampled", func(_ *flowtest.Gateway, b *flowtest.Browser) {
+			b.Post("/signin", b.Follow(b.Get(flowtest.Authorization())).Form("email", "a@nowhere.com"))
+		}, 1},
+		{"callbacks with a code of nobody are sampled", func(g *flowtest.Gateway, b *flowtest.Browser) {
+			b.Follow(b.Get(flowtest.Authorization("login_hint", "ann@acme.com")))
+			b.Get("/callback/acme.com?" + url.Values{"state": {g.IdPs["acme.com"].Last().State}, "code": {"x"}}.Encode())
+		}, 1},
+		{"a person whom the provider knows is told each time", func(g *flowtest.Gateway, b *flowtest.Browser) {
+			who := flowtest.Ann()
+			who.EmailVerified = false
+			b.Follow(b.Get(flowtest.Authorization("login_hint", "ann@acme.com")))
+			b.Return("acme.com", who)
+		}, 10},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g := flowtest.New(t, flowtest.TwoDomains())
+			for range 10 {
+				tt.fail(g, g.Browser(t))
+			}
+			if events := g.Audit.Named(audit.SignInFailed); len(events) != tt.want {
+				t.Errorf("%d events, want %d: %+v", len(events), tt.want, events)
+			}
+		})
+	}
+}
+
+func TestASignInThatCannotBeAuditedSignsNobodyIn(t *testing.T) {
+	g := flowtest.New(t, flowtest.DefaultPolicy())
+	b := g.Browser(t)
+	b.Follow(b.Get(flowtest.Authorization()))
+	g.Audit.Fail(errors.New("disk full"))
+	p := b.Return(flowtest.Domain, flowtest.Ann())
+	if p.Status != http.StatusServiceUnavailable || p.Reason() != "grant/audit_unavailable" || b.Cookies[sessionCookie] != "" {
+		t.Errorf("got %d %q, want 503 grant/audit_unavailable and no session", p.Status, p.Reason())
+	}
 }

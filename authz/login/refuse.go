@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/teamlumos/mcp-edge/authz/audit"
 	"github.com/teamlumos/mcp-edge/authz/idp"
 	"github.com/teamlumos/mcp-edge/authz/session"
 	"github.com/teamlumos/mcp-edge/authz/web"
@@ -14,9 +13,13 @@ import (
 // refuse writes down why a person was not signed in and tells them who refused
 // and what to do.
 func (h *Handlers) refuse(w http.ResponseWriter, r *http.Request, tx session.Transaction, domain string, id idp.Identity, why reason.Reason, cause error) {
-	e := event(r.Context(), audit.SignInFailed, domain, tx)
+	e := failed(r.Context(), domain, tx, why)
 	e.UserEmail = id.Email
-	h.recordFailure(r.Context(), e, why)
+	if id.Subject == "" { // the provider vouches for nobody: anyone can come back like this
+		h.refusals.Sample(r.Context(), e)
+	} else {
+		h.refusals.Record(r.Context(), e)
+	}
 
 	page := web.Fault{Status: http.StatusForbidden, Reason: why, Title: "You are not signed in", Retry: Path(tx.ID), Err: cause}
 	switch why {
@@ -32,8 +35,17 @@ func (h *Handlers) refuse(w http.ResponseWriter, r *http.Request, tx session.Tra
 	case reason.DomainOff, reason.DomainUnknown:
 		page.What = fmt.Sprintf("Sign-in for %s is not turned on here.", domain)
 		page.Todo = "Ask your administrator to turn the domain on."
+	case reason.UserDenied:
+		// OAuth has one code for a person who cancels and a provider that refuses
+		// them (RFC 6749 §4.1.2.1); nearly always it is the person.
+		page.Title = "The sign-in was cancelled"
+		page.What = fmt.Sprintf("You cancelled the sign-in at the identity provider of %s, or it does not let your account sign in here.", domain)
+		page.Todo = "Try again if you still want to connect. If you did not cancel, ask your administrator to let your account use this gateway in your company's sign-in."
+	case reason.BackendIDPBadAnswer:
+		page.What = fmt.Sprintf("What came back from the identity provider of %s could not be trusted.", domain)
+		page.Todo = "Try again. If it stays like this, tell your administrator the request number below."
 	default:
-		page.What = "Your company's sign-in did not let you in, or its answer could not be trusted."
+		page.What = "Your company's sign-in did not let you in."
 		page.Todo = "Try again. If it stays like this, tell your administrator the request number below."
 	}
 	h.cfg.Pages.Fault(w, r, page)

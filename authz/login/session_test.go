@@ -105,6 +105,12 @@ func TestSigningOut(t *testing.T) {
 	if p := b.Do(http.MethodPost, "/signout", url.Values{}, http.Header{"Sec-Fetch-Site": {"cross-site"}}); p.Status != http.StatusForbidden || b.Cookies[sessionCookie] == "" {
 		t.Errorf("from another site: got %d, want 403 and the session kept", p.Status)
 	}
+	if p := b.Do(http.MethodPost, "/signout", url.Values{}, nil); p.Status != http.StatusForbidden || b.Cookies[sessionCookie] == "" {
+		t.Errorf("with the cookie alone: got %d, want 403 and the session kept", p.Status)
+	}
+	if p := b.Do(http.MethodPost, "/signout", url.Values{}, http.Header{"Origin": {"http://auth.example"}}); p.Status != http.StatusForbidden || b.Cookies[sessionCookie] == "" {
+		t.Errorf("from our host over http: got %d, want 403 and the session kept", p.Status)
+	}
 	g.Store.SetDown(true)
 	if p := b.Post("/signout", url.Values{}); p.Status != http.StatusServiceUnavailable || b.Cookies[sessionCookie] == "" {
 		t.Errorf("with the store down: got %d, want 503 and nothing claimed", p.Status)
@@ -113,6 +119,10 @@ func TestSigningOut(t *testing.T) {
 	stolen := b.Clone()
 	if p := b.Post("/signout", url.Values{}); p.Status != http.StatusOK || p.Title() != "You are signed out" || b.Cookies[sessionCookie] != "" {
 		t.Errorf("got %d %q, want signed out", p.Status, p.Title())
+	}
+	origin := http.Header{"Origin": {flowtest.Issuer}} // a browser that does not tell the site
+	if p := g.Browser(t).Do(http.MethodPost, "/signout", url.Values{}, origin); p.Status != http.StatusOK {
+		t.Errorf("with our origin alone: got %d, want 200", p.Status)
 	}
 	if p := stolen.Get("/signout"); !strings.Contains(p.Text(), "not signed in") {
 		t.Errorf("the session still works: %s", p.Text())

@@ -10,7 +10,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/teamlumos/mcp-edge/authz/audit"
 	"github.com/teamlumos/mcp-edge/authz/idp"
 	"github.com/teamlumos/mcp-edge/authz/session"
 	"github.com/teamlumos/mcp-edge/authz/web"
@@ -93,7 +92,7 @@ func (h *Handlers) choose(w http.ResponseWriter, r *http.Request) {
 	if refused := h.admitPerson(domain, nil); refused.Layer() == reason.LayerDomain {
 		why = refused
 	}
-	h.recordFailure(r.Context(), event(r.Context(), audit.SignInFailed, "", tx), why)
+	h.refusals.Sample(r.Context(), failed(r.Context(), "", tx, why))
 	h.cfg.Pages.SignIn(w, r, web.SignIn{
 		Transaction: tx.ID, CSRF: tx.CSRF, Assistant: tx.Request.Assistant, Email: email, NotFound: true,
 	})
@@ -115,7 +114,7 @@ func (h *Handlers) leave(w http.ResponseWriter, r *http.Request, tx session.Tran
 	}
 	target, err := h.cfg.Providers[domain].AuthURL(r.Context(), req)
 	if err != nil {
-		h.cfg.Pages.Unavailable(w, r, reason.UserSignInFailed, err, Path(tx.ID))
+		h.cfg.Pages.Unavailable(w, r, reason.BackendIDPUnavailable, err, Path(tx.ID))
 		return
 	}
 	if r.Method == http.MethodPost {

@@ -17,8 +17,13 @@ func (h *Handlers) SignOut(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	// The Lax cookie does not come with another site's POST, and Form refuses
-	// such a POST; a sign-out needs no more protection than that.
+	// This form has no token: pages of refusals show it too. The Lax cookie does
+	// not come with another site's POST, and Form refuses what a browser marks as
+	// foreign; a POST that no browser marked is refused here.
+	if r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "" {
+		h.cfg.Pages.ForeignForm(w, r)
+		return
+	}
 	if _, ok := h.cfg.Pages.Form(w, r); !ok {
 		return
 	}

@@ -11,8 +11,7 @@ import (
 // Code is an OAuth error code as it goes over the wire.
 type Code string
 
-// Error codes of RFC 6749 §4.1.2.1 and §5.2, RFC 7591 §3.2.2, RFC 8707 §2 and
-// RFC 6750 §3.1.
+// Error codes of RFC 6749 §4.1.2.1 and §5.2, RFC 7591 §3.2.2 and RFC 8707 §2.
 const (
 	InvalidRequest          Code = "invalid_request"
 	InvalidClient           Code = "invalid_client"
@@ -27,8 +26,6 @@ const (
 	TemporarilyUnavailable  Code = "temporarily_unavailable"
 	InvalidRedirectURI      Code = "invalid_redirect_uri"
 	InvalidClientMetadata   Code = "invalid_client_metadata"
-	InvalidToken            Code = "invalid_token"
-	InsufficientScope       Code = "insufficient_scope"
 )
 
 // Error is a refusal by the authorization server: what goes over the wire, and
@@ -54,12 +51,18 @@ func Errorf(code Code, why reason.Reason, format string, args ...any) *Error {
 	return &Error{Code: code, Reason: why, Description: fmt.Sprintf(format, args...), Status: http.StatusBadRequest}
 }
 
-// Unavailable returns the 503 answer for a fault of ours: a client may retry,
-// and must not read it as a dead token or an unknown client.
-func Unavailable(err error) *Error {
+// Unavailable returns the 503 answer for a store that cannot answer: a client
+// may retry, and must not read it as a dead token or an unknown client.
+func Unavailable(err error) *Error { return unavailable(reason.StoreUnavailable, err) }
+
+// NotAudited returns the 503 answer for what was done but could not be written
+// to the audit trail, and is therefore not acknowledged.
+func NotAudited(err error) *Error { return unavailable(reason.AuditUnavailable, err) }
+
+func unavailable(why reason.Reason, err error) *Error {
 	return &Error{
 		Code: TemporarilyUnavailable, Description: "the server cannot answer right now, try again",
-		Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: reason.StoreUnavailable, Err: err,
+		Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: why, Err: err,
 	}
 }
 

@@ -29,8 +29,9 @@ type Resource struct {
 	// Scopes are all that exist for it, in the order shown to people.
 	Scopes []Scope
 	// InitialScopes are what the challenge of a 401 asks for, and what a request
-	// without a known scope gets: the least that is useful. More is asked for
-	// when a call needs it.
+	// without a known scope asks a person for. By default that is every scope,
+	// since some clients never ask for more later; an operator may choose fewer,
+	// and more is then asked for when a call needs it.
 	InitialScopes []string
 	// Permissions are all that its tools name.
 	Permissions []string

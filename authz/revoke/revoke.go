@@ -46,7 +46,7 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Audit == nil {
 		return nil, errors.New("revoke: no audit recorder")
 	}
-	s := &server{grants: cfg.Grants, trail: endpoint.NewTrail(cfg.Audit, cfg.Clock)}
+	s := &server{grants: cfg.Grants, trail: endpoint.NewTrail(cfg.Audit, cfg.Clock, cfg.Log)}
 	return endpoint.New(endpoint.Config{
 		Name: "revoke",
 		// The hint is accepted and not needed: a token says what it is.

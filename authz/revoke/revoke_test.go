@@ -122,6 +122,8 @@ func TestRefusals(t *testing.T) {
 		{name: "a body of a megabyte", req: post(strings.Repeat("a", 1<<20)), status: 413, code: "invalid_request"},
 		{name: "an unknown client", req: post("token=a"), fakes: fakes{auth: unauthorized}, status: 401, code: "invalid_client"},
 		{name: "the token of another client", req: post("token=a"), fakes: fakes{refused: oauth.Errorf(oauth.InvalidRequest, reason.GrantWrongClient, "no")}, status: 400, code: "invalid_request", asked: true},
+		{name: "a refusal that cannot be audited", req: post("token=a"), fakes: fakes{refused: oauth.Errorf(oauth.InvalidRequest, reason.GrantWrongClient, "no"), audit: errors.New("disk")}, status: 400, code: "invalid_request", asked: true},
+		{name: "an unknown client that cannot be audited", req: post("token=a"), fakes: fakes{auth: unauthorized, audit: errors.New("disk")}, status: 401, code: "invalid_client"},
 		{name: "a store that is down", req: post("token=a"), fakes: fakes{refused: oauth.Unavailable(errors.New("disk"))}, status: 503, code: "temporarily_unavailable", header: map[string]string{"Retry-After": "1"}, asked: true},
 		{name: "an audit trail that is down", req: post("token=a"), fakes: fakes{revoked: found, audit: errors.New("disk")}, status: 503, code: "temporarily_unavailable", header: map[string]string{"Retry-After": "1"}, asked: true},
 	} {

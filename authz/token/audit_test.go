@@ -3,7 +3,9 @@ package token_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -38,14 +40,30 @@ func TestEveryOutcomeIsAudited(t *testing.T) {
 		{"a refresh", refreshForm, func(*fakes) {}, with(whose, func(e *audit.Event) {
 			e.Name, e.Scopes = audit.TokenRefreshed, []string{"appstore:read", "appstore:request"}
 		})},
-		{"a refusal of a known grant", refreshForm, func(f *fakes) {
+		{"a refusal that changed nothing does not wait for the disk", refreshForm, func(f *fakes) {
 			f.tokens, f.refused = known, oauth.Errorf(oauth.InvalidGrant, reason.GrantRevoked, "no")
 		}, with(whose, func(e *audit.Event) {
-			e.Name, e.Reason, e.ErrorCode = audit.TokenRefused, reason.GrantRevoked, "invalid_grant"
+			e.Name, e.Reason, e.ErrorCode, e.Durable = audit.TokenRefused, reason.GrantRevoked, "invalid_grant", false
+		})},
+		{"a wrong verifier that was counted", codeForm, func(f *fakes) {
+			f.tokens, f.refused = known, oauth.Errorf(oauth.InvalidGrant, reason.GrantWrongVerifier, "no")
+		}, with(whose, func(e *audit.Event) {
+			e.Name, e.Reason, e.ErrorCode = audit.TokenRefused, reason.GrantWrongVerifier, "invalid_grant"
+		})},
+		{"a wrong verifier for a dead code", codeForm, func(f *fakes) {
+			f.tokens, f.refused = grant.Tokens{Family: issued.Family}, oauth.Errorf(oauth.InvalidGrant, reason.GrantWrongVerifier, "no")
+		}, with(whose, func(e *audit.Event) {
+			e.Name, e.Reason, e.ErrorCode, e.Durable = audit.TokenRefused, reason.GrantWrongVerifier, "invalid_grant", false
+			e.UserEmail = ""
 		})},
 		{"a theft", refreshForm, func(f *fakes) {
 			f.tokens, f.refused = known, oauth.Errorf(oauth.InvalidGrant, reason.GrantReused, "no")
 			f.tokens.Reused = true
+		}, with(whose, func(e *audit.Event) {
+			e.Name, e.Reason, e.ErrorCode = audit.RefreshReuse, reason.GrantReused, "invalid_grant"
+		})},
+		{"a use of a grant that a theft had ended", refreshForm, func(f *fakes) {
+			f.tokens, f.refused = known, oauth.Errorf(oauth.InvalidGrant, reason.GrantReused, "no")
 		}, with(whose, func(e *audit.Event) {
 			e.Name, e.Reason, e.ErrorCode = audit.RefreshReuse, reason.GrantReused, "invalid_grant"
 		})},
@@ -91,8 +109,148 @@ func TestAFloodOfAnonymousRefusalsIsSampled(t *testing.T) {
 	c.Advance(time.Second)
 	h.do(post(refreshForm))
 	if len(f.events) != 3 {
-		t.Errorf("%d events, want one for another reason and one for the next second", len(f.events))
+		t.Fatalf("%d events, want one for another reason and one for the next second", len(f.events))
 	}
+	if first, last := f.events[0].Count, f.events[2].Count; first != 0 || last != 0 {
+		t.Errorf("counts %d and %d, want those of the reason itself", first, last)
+	}
+	f.refused.Reason = reason.GrantUnknown
+	h.do(post(refreshForm))
+	if held := f.events[3].Count; held != 999 {
+		t.Errorf("the next event counts %d that were held back, want 999", held)
+	}
+}
+
+func TestAFloodOfRefusalsIsSampledByGrantAndReason(t *testing.T) {
+	f := newFakes()
+	revoked := grant.Tokens{Family: issued.Family, User: issued.User}
+	another := revoked
+	another.Family.ID = "another"
+	c := clock.NewFake(time.Unix(1e9, 0))
+	h := f.handler(t, io.Discard, c)
+	refuse := func(times int, tokens grant.Tokens, why reason.Reason) {
+		f.tokens, f.refused = tokens, oauth.Errorf(oauth.InvalidGrant, why, "no")
+		for range times {
+			if resp := h.do(post(refreshForm)); resp.StatusCode != http.StatusBadRequest {
+				t.Fatalf("got %d, want the refusal", resp.StatusCode)
+			}
+		}
+	}
+	refuse(150, revoked, reason.GrantRevoked)
+	refuse(150, revoked, reason.GrantWrongClient)
+	refuse(150, another, reason.GrantRevoked)
+	c.Advance(time.Second)
+	refuse(1, revoked, reason.GrantRevoked)
+	refuse(3, revoked, reason.GrantWrongVerifier) // counted: each of them
+
+	type line struct {
+		Grant   string
+		Reason  reason.Reason
+		Count   int
+		Durable bool
+	}
+	var got []line
+	for _, e := range f.events {
+		got = append(got, line{e.GrantID, e.Reason, e.Count, e.Durable})
+	}
+	guess := line{"family", reason.GrantWrongVerifier, 0, true}
+	want := []line{
+		{"family", reason.GrantRevoked, 0, false},
+		{"family", reason.GrantWrongClient, 0, false},
+		{"another", reason.GrantRevoked, 0, false},
+		{"family", reason.GrantRevoked, 149, false},
+		guess, guess, guess,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRefusalsOfManyClientsCrowdOutNoneOfAGrant(t *testing.T) {
+	f := newFakes()
+	h := f.handler(t, io.Discard, clock.NewFake(time.Unix(1e9, 0)))
+	f.tokens, f.refused = grant.Tokens{}, oauth.Errorf(oauth.InvalidGrant, reason.GrantUnknown, "no")
+	for i := range 1000 {
+		f.client.ID = fmt.Sprint("client-", i)
+		h.do(post(refreshForm))
+		h.do(post(refreshForm))
+	}
+	if n := len(f.events); n < 2 || n >= 1000 {
+		t.Errorf("%d events of 1000 clients, want one of each up to a bound", n)
+	}
+	if f.events[0].ClientID != "client-0" || f.events[1].ClientID != "client-1" {
+		t.Errorf("clients %q and %q share a sample", f.events[0].ClientID, f.events[1].ClientID)
+	}
+	f.events, f.client.ID = nil, "client"
+	f.tokens, f.refused = grant.Tokens{Family: issued.Family}, oauth.Errorf(oauth.InvalidGrant, reason.GrantRevoked, "no")
+	h.do(post(refreshForm))
+	if len(f.events) != 1 || f.events[0].GrantID != "family" {
+		t.Errorf("events %+v, want that of the grant", f.events)
+	}
+}
+
+func TestATheftWhoseFirstRecordFailedIsToldAtTheNextUse(t *testing.T) {
+	f := newFakes()
+	f.tokens = grant.Tokens{Family: issued.Family, User: issued.User, Reused: true}
+	f.refused, f.audit = oauth.Errorf(oauth.InvalidGrant, reason.GrantReused, "no"), errors.New("disk on fire")
+	c := clock.NewFake(time.Unix(1e9, 0))
+	var log strings.Builder
+	h := f.handler(t, &log, c)
+	if resp := h.do(post(refreshForm)); resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("got %d, want the refusal to stand", resp.StatusCode)
+	}
+	if !strings.Contains(log.String(), "disk on fire") || !strings.Contains(log.String(), "refresh_reuse_detected") {
+		t.Errorf("the fault is not logged: %s", log.String())
+	}
+
+	f.tokens.Reused, f.audit = false, nil // the family has ended
+	for range 1000 {
+		h.do(post(refreshForm))
+	}
+	c.Advance(time.Second)
+	h.do(post(refreshForm))
+	if len(f.events) != 2 || f.events[0].Name != audit.RefreshReuse || !f.events[0].Durable || f.events[0].GrantID != "family" {
+		t.Fatalf("events %+v, want the theft told once per second", f.events)
+	}
+	if f.events[1].Count != 999 {
+		t.Errorf("the second counts %d, want 999", f.events[1].Count)
+	}
+}
+
+func TestACodeWhoseRedemptionCannotBeAuditedEndsItsGrant(t *testing.T) {
+	down := errors.New("disk on fire")
+	t.Run("for a cause of its own, also when the client has gone away", func(t *testing.T) {
+		f := newFakes()
+		f.audit = down
+		r := post(codeForm)
+		ctx, cancel := context.WithCancel(r.Context())
+		cancel()
+		if resp := f.serve(t, r.WithContext(ctx)); resp.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("got %d, want 503", resp.StatusCode)
+		}
+		if diff := cmp.Diff([][2]string{{"family", string(reason.GrantNotAudited)}}, f.ended); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff([]string{"authenticate", "redeem", "audit", "revoke"}, f.order); diff != "" {
+			t.Error(diff)
+		}
+	})
+	t.Run("and says so in the log if it cannot", func(t *testing.T) {
+		f := newFakes()
+		f.audit, f.revoke = down, errors.New("store gone")
+		var log strings.Builder
+		f.handler(t, &log, clock.System).do(post(codeForm))
+		if !strings.Contains(log.String(), "store gone") || !strings.Contains(log.String(), "grant_id=family") {
+			t.Errorf("log: %s", log.String())
+		}
+	})
+	t.Run("while a refresh is tried again inside the grace", func(t *testing.T) {
+		f := newFakes()
+		f.audit = down
+		if resp := f.serve(t, post(refreshForm)); resp.StatusCode != http.StatusServiceUnavailable || len(f.ended) != 0 {
+			t.Errorf("got %d, ended %v; want 503 and nothing ended", resp.StatusCode, f.ended)
+		}
+	})
 }
 
 func TestAClientThatWentAwayDoesNotStopTheAudit(t *testing.T) {

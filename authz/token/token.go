@@ -14,6 +14,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/store"
 	"github.com/teamlumos/mcp-edge/authz/token/endpoint"
 	"github.com/teamlumos/mcp-edge/internal/clock"
+	"github.com/teamlumos/mcp-edge/internal/httpx"
 	"github.com/teamlumos/mcp-edge/internal/reason"
 )
 
@@ -27,6 +28,8 @@ const (
 type Grants interface {
 	Redeem(ctx context.Context, req grant.RedeemRequest) (grant.Tokens, *oauth.Error)
 	Refresh(ctx context.Context, req grant.RefreshRequest) (grant.Tokens, *oauth.Error)
+	// RevokeFamily ends a grant for a cause.
+	RevokeFamily(ctx context.Context, id, why string) error
 }
 
 // Config of the endpoint.
@@ -67,6 +70,7 @@ type answer struct {
 type server struct {
 	grants Grants
 	trail  *endpoint.Trail
+	log    *slog.Logger
 }
 
 // New returns the handler of the token endpoint.
@@ -77,7 +81,10 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Audit == nil {
 		return nil, errors.New("token: no audit recorder")
 	}
-	s := &server{grants: cfg.Grants, trail: endpoint.NewTrail(cfg.Audit, cfg.Clock)}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	s := &server{grants: cfg.Grants, trail: endpoint.NewTrail(cfg.Audit, cfg.Clock, cfg.Log), log: cfg.Log}
 	return endpoint.New(endpoint.Config{
 		Name:    "token",
 		Params:  []string{"grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope", "resource"},
@@ -93,14 +100,13 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, p oauth.Params, c
 	tokens, refused := s.exchange(ctx, req)
 	whose := endpoint.Grant{Client: c, Family: tokens.Family, User: tokens.User}
 	if refused != nil {
-		if tokens.Reused {
-			return s.trail.Reused(ctx, whose, refused)
-		}
-		return s.trail.Refused(ctx, whose, refused)
+		return s.refuse(ctx, whose, tokens, refused)
 	}
-	// After a 503 here a refresh is tried again inside the grace and gets this
-	// same pair. A code is spent, and the person has to connect again.
 	if failed := s.trail.Done(ctx, eventOf(req.grantType), whose, strings.Fields(tokens.Scope)); failed != nil {
+		// A refresh is tried again inside the grace and gets this same pair.
+		if req.grantType == AuthorizationCode {
+			s.withdraw(ctx, tokens.Family.ID)
+		}
 		return failed
 	}
 	if !slices.Contains(c.GrantTypes, RefreshToken) {
@@ -111,6 +117,29 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, p oauth.Params, c
 		RefreshToken: tokens.RefreshToken, Scope: tokens.Scope,
 	})
 	return nil
+}
+
+// refuse records a refusal by what it did to the grant.
+func (s *server) refuse(ctx context.Context, whose endpoint.Grant, tokens grant.Tokens, refused *oauth.Error) *oauth.Error {
+	switch {
+	case refused.Reason == reason.GrantReused:
+		return s.trail.Reused(ctx, whose, tokens.Reused, refused)
+	case refused.Reason == reason.GrantWrongVerifier && tokens.User.ID != "":
+		// A guess at a living code, which is spent after a few. The person is read
+		// only then: a wrong verifier for a dead code changes nothing.
+		return s.trail.Counted(ctx, whose, refused)
+	}
+	return s.trail.Refused(ctx, whose, refused)
+}
+
+// withdraw ends the grant of a code whose redemption was not acknowledged. The
+// code is spent and the person has to connect again; without this, the client's
+// retry would be taken for the theft of the code.
+func (s *server) withdraw(ctx context.Context, family string) {
+	if err := s.grants.RevokeFamily(context.WithoutCancel(ctx), family, string(reason.GrantNotAudited)); err != nil {
+		s.log.ErrorContext(ctx, "a grant that could not be audited could not be ended", "grant_id", family,
+			"request_id", httpx.RequestID(ctx), "error", err)
+	}
 }
 
 func parse(p oauth.Params, c store.Client) request {

@@ -44,10 +44,12 @@ type fakes struct {
 	auth    *oauth.Error
 	client  store.Client
 	audit   error
+	revoke  error // of RevokeFamily
 
 	redeemed  []grant.RedeemRequest
 	refreshed []grant.RefreshRequest
-	asked     int // client authentications
+	asked     int         // client authentications
+	ended     [][2]string // family and cause
 	events    []audit.Event
 	order     []string
 }
@@ -62,6 +64,15 @@ func (f *fakes) Refresh(_ context.Context, r grant.RefreshRequest) (grant.Tokens
 	f.refreshed = append(f.refreshed, r)
 	f.order = append(f.order, "refresh")
 	return f.tokens, f.refused
+}
+
+func (f *fakes) RevokeFamily(ctx context.Context, id, why string) error {
+	f.order = append(f.order, "revoke")
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	f.ended = append(f.ended, [2]string{id, why})
+	return f.revoke
 }
 
 func (f *fakes) Authenticate(context.Context, *http.Request, oauth.Params) (store.Client, *oauth.Error) {
@@ -189,7 +200,14 @@ func TestErrorMatrix(t *testing.T) {
 		{name: "an audit trail that is down for a refusal", req: post(codeForm), set: func(f *fakes) {
 			refused(oauth.InvalidGrant, reason.GrantUnknown)(f)
 			f.audit = errors.New("disk")
-		}, status: 503, code: "temporarily_unavailable", asked: 1},
+		}, status: 400, code: "invalid_grant", asked: 1},
+		{name: "an audit trail that is down for a refusal of a known grant", req: post(refreshForm), set: func(f *fakes) {
+			f.refused, f.audit = oauth.Errorf(oauth.InvalidGrant, reason.GrantRevoked, "no"), errors.New("disk")
+		}, status: 400, code: "invalid_grant", asked: 1},
+		{name: "an audit trail that is down for a bad client", req: post(codeForm), set: func(f *fakes) {
+			badClient(f)
+			f.audit = errors.New("disk")
+		}, status: 401, code: "invalid_client", asked: 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFakes()
@@ -309,7 +327,7 @@ func TestAPreflightIsAnsweredWithoutTheClient(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "POST",
-		"Access-Control-Allow-Headers": "Authorization, Content-Type, MCP-Protocol-Version", "Access-Control-Allow-Credentials": "",
+		"Access-Control-Allow-Headers": "Authorization, Content-Type, MCP-Protocol-Version, DPoP", "Access-Control-Allow-Credentials": "",
 	} {
 		if got := resp.Header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)

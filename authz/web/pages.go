@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"html/template"
 	"net/http"
 
@@ -173,9 +174,16 @@ var layerNames = map[string]string{
 	reason.LayerBackend:  "the service behind this gateway",
 }
 
+// nearerNames do so where the name of the layer would point at somebody else.
+var nearerNames = map[reason.Reason]string{
+	reason.UserDenied:          "you, or your company's identity provider",
+	reason.UserSignInFailed:    "the sign-in",
+	reason.BackendIDPBadAnswer: "your company's identity provider",
+}
+
 type faultView struct {
 	Fault
-	Layer string
+	Layer string // who refused; "" where nobody did
 }
 
 // Fault answers with an error page. Its cause goes to the log.
@@ -198,7 +206,11 @@ func (p *Pages) Fault(w http.ResponseWriter, r *http.Request, v Fault) {
 	v.Facts = facts
 	v.What, v.Todo = Clean(v.What, 2*maxLine), Clean(v.Todo, 2*maxLine)
 	v.Account = Clean(v.Account, maxLine)
-	p.render(w, r, v.Status, "fault", v.Title, faultView{Fault: v, Layer: layerNames[v.Reason.Layer()]})
+	view := faultView{Fault: v}
+	if v.Status < http.StatusInternalServerError { // a fault of ours refuses nobody
+		view.Layer = cmp.Or(nearerNames[v.Reason], layerNames[v.Reason.Layer()])
+	}
+	p.render(w, r, v.Status, "fault", v.Title, view)
 }
 
 func cleanOr(s, otherwise string) string {

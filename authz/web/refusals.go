@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/teamlumos/mcp-edge/authz/oauth"
 	"github.com/teamlumos/mcp-edge/internal/reason"
@@ -12,11 +13,24 @@ const MaxForm = 64 << 10
 
 var crossOrigin = http.NewCrossOriginProtection()
 
+// foreign says whether a page of another origin sent a request.
+// CrossOriginProtection compares hosts only; but what is shown over http may
+// come from anyone on the way, so that over TLS such an origin is foreign too.
+// "null" is what browsers send from our own pages, which tell no referrer (Fetch
+// Standard, "append a request Origin header"): there Sec-Fetch-Site decides.
+func foreign(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if r.TLS != nil && origin != "" && origin != "null" && !strings.HasPrefix(origin, "https://") {
+		return true
+	}
+	return crossOrigin.Check(r) != nil
+}
+
 // Form reads the form of a POST that one of our own pages sent. When it is
 // false, the request came from another site or is malformed, and was answered.
 func (p *Pages) Form(w http.ResponseWriter, r *http.Request) (oauth.Params, bool) {
 	// Fetch metadata first: a foreign request is refused before its body is read.
-	if err := crossOrigin.Check(r); err != nil {
+	if foreign(r) {
 		p.ForeignForm(w, r)
 		return oauth.Params{}, false
 	}
@@ -60,5 +74,16 @@ func (p *Pages) Unavailable(w http.ResponseWriter, r *http.Request, why reason.R
 		Title: "We cannot answer right now",
 		What:  "A service that is needed for this step did not answer. You were not refused, and nothing was changed.",
 		Todo:  "Try again in a moment. If it stays like this, tell your administrator the request number below.",
+	})
+}
+
+// StartAgain answers 503 where a person's answer was taken and then a part that
+// we depend on did not answer. That answer cannot be given again.
+func (p *Pages) StartAgain(w http.ResponseWriter, r *http.Request, why reason.Reason, err error) {
+	p.Fault(w, r, Fault{
+		Status: http.StatusServiceUnavailable, Reason: why, Err: err,
+		Title: "We could not finish this",
+		What:  "Your answer was taken, but a service that is needed after it did not answer. You were not refused, and your assistant was not connected.",
+		Todo:  "Start the connection again from your assistant. If it stays like this, tell your administrator the request number below.",
 	})
 }

@@ -101,6 +101,9 @@ var pages = map[string]func(p *web.Pages, w http.ResponseWriter, r *http.Request
 	"unavailable": func(p *web.Pages, w http.ResponseWriter, r *http.Request) {
 		p.Unavailable(w, r, reason.StoreUnavailable, nil, "/signin?tx=1")
 	},
+	"start_again": func(p *web.Pages, w http.ResponseWriter, r *http.Request) {
+		p.StartAgain(w, r, reason.AuditUnavailable, nil)
+	},
 	"signout":        func(p *web.Pages, w http.ResponseWriter, r *http.Request) { p.SignOut(w, r, "ann@acme.com") },
 	"signout_nobody": func(p *web.Pages, w http.ResponseWriter, r *http.Request) { p.SignOut(w, r, "") },
 	"signedout":      func(p *web.Pages, w http.ResponseWriter, r *http.Request) { p.SignedOut(w, r) },

@@ -22,18 +22,15 @@ var identityPrefixes = []string{"x-lumos-", "x-forwarded-", "x-auth-", "x-authen
 // or a backend believe that the request speaks for someone. Names are compared
 // with "_", "." and spaces read as "-", because CGI-like backends map X_User
 // and X-User to one variable. Names with an underscore are deleted altogether:
-// no client of ours needs one. Headers named in Connection are deleted as well.
+// no client of ours needs one.
+//
+// What Connection names is left alone. RFC 9110 §7.6.1 is about forwarding, and
+// nothing is forwarded; whoever could delete Origin or Mcp-Name by naming it
+// there would switch off the checks on them.
 //
 // Authorization and Cookie stay: the authorization server and the resource
 // server read them themselves and never forward them.
 func StripIdentity(r *http.Request) {
-	for _, list := range r.Header["Connection"] {
-		for name := range strings.SplitSeq(list, ",") {
-			if name = http.CanonicalHeaderKey(strings.TrimSpace(name)); name != "Authorization" {
-				r.Header.Del(name)
-			}
-		}
-	}
 	for name := range r.Header {
 		if identifies(name) {
 			delete(r.Header, name)

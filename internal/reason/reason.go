@@ -50,6 +50,7 @@ const (
 	GrantExpired          Reason = "grant/expired"
 	GrantRevoked          Reason = "grant/revoked"
 	GrantReused           Reason = "grant/reused"
+	GrantNotAudited       Reason = "grant/not_audited"
 	GrantWrongClient      Reason = "grant/wrong_client"
 	GrantWrongVerifier    Reason = "grant/wrong_verifier"
 	GrantStoreRolledBack  Reason = "grant/store_rolled_back"
@@ -64,7 +65,10 @@ const (
 	BackendTimeout        Reason = "backend/timeout"
 	BackendBadAnswer      Reason = "backend/bad_answer"
 	BackendRateLimited    Reason = "backend/rate_limited"
+	BackendIDPUnavailable Reason = "backend/idp_unavailable"
+	BackendIDPBadAnswer   Reason = "backend/idp_bad_answer"
 	StoreUnavailable      Reason = "grant/store_unavailable"
+	AuditUnavailable      Reason = "grant/audit_unavailable"
 )
 
 // Layer returns the part before the slash.

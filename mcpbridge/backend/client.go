@@ -134,9 +134,6 @@ func (c *Client) build(ctx context.Context, r *Request) (*http.Request, error) {
 	if validToken(r.Person.TXN) {
 		out.Header["X-Request-Id"] = []string{r.Person.TXN}
 	}
-	if validTraceparent(r.Traceparent) {
-		out.Header["Traceparent"] = []string{r.Traceparent}
-	}
 	if err := c.cfg.Credential.Apply(ctx, out, r); err != nil {
 		return nil, err
 	}

@@ -39,8 +39,6 @@ type Request struct {
 	// Scope and Permissions are what this request needs; they are asserted.
 	Scope       string
 	Permissions []string
-	// Traceparent is a W3C trace context to pass on; a malformed one is left out.
-	Traceparent string
 
 	Method string // GET, POST or DELETE
 	// Path holds the segments, each by itself: 1–128 characters of
@@ -119,22 +117,6 @@ func (r *Request) check() error {
 		return fmt.Errorf("backend: method %q is not used", r.Method)
 	}
 	return nil
-}
-
-// validTraceparent reports whether s is a version 00 header of W3C Trace
-// Context §3.2: two, 32, 16 and two lower-case hexadecimal digits.
-func validTraceparent(s string) bool {
-	const form = "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx"
-	if len(s) != len(form) {
-		return false
-	}
-	for i := range len(form) {
-		hex := s[i] >= '0' && s[i] <= '9' || s[i] >= 'a' && s[i] <= 'f'
-		if form[i] == 'x' && !hex || form[i] != 'x' && s[i] != form[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // validToken reports whether s can be a header value as it is: visible ASCII.

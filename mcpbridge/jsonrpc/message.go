@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/teamlumos/mcp-edge/internal/strictjson"
 )
 
 // MaxDepth is how deep objects and arrays may nest in a frame, the frame itself
@@ -28,8 +30,7 @@ type Message struct {
 // The error says what to answer; the Message then still has the ID if that
 // could be read, so that the answer can repeat it.
 func Parse(data []byte) (Message, *Error) {
-	// Before the parser, which recurses and allocates with depth.
-	if tooDeep(data) {
+	if strictjson.TooDeep(data, MaxDepth) {
 		return Message{}, &Error{CodeInvalidRequest, "the message nests too deep"}
 	}
 	f, err := readFrame(data)
@@ -37,28 +38,6 @@ func Parse(data []byte) (Message, *Error) {
 		return Message{}, err
 	}
 	return f.message()
-}
-
-// tooDeep counts brackets outside of strings. For valid JSON it is exact; what
-// is not valid JSON is refused by the parser anyway.
-func tooDeep(data []byte) bool {
-	depth, inString := 0, false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case inString && c == '\\':
-			i++
-		case c == '"':
-			inString = !inString
-		case inString:
-		case c == '{' || c == '[':
-			if depth++; depth > MaxDepth {
-				return true
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return false
 }
 
 // frame holds the members as they were sent; nil means absent.

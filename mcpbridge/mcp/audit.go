@@ -3,74 +3,52 @@ package mcp
 import (
 	"context"
 	"log/slog"
-	"sync"
-	"time"
 
 	"github.com/teamlumos/mcp-edge/internal/clock"
+	"github.com/teamlumos/mcp-edge/internal/flood"
 	"github.com/teamlumos/mcp-edge/internal/httpx"
 	"github.com/teamlumos/mcp-edge/internal/reason"
 	"github.com/teamlumos/mcp-edge/mcpbridge"
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset"
 )
 
-// floodWindow is how often one kind of anonymous failure is audited at most.
-// Anyone can cause those, so that they must not be able to fill a disk.
-const floodWindow = time.Second
-
-// trail writes audit events and thins out those that nobody is accountable for.
+// trail writes audit events and thins out those that nobody is accountable for:
+// anyone can cause them, so that they must not be able to fill a disk.
 type trail struct {
-	auditor mcpbridge.Auditor
-	clock   clock.Clock
-	log     *slog.Logger
-
-	mu     sync.Mutex
-	floods map[reason.Reason]*flood // the reasons are a closed set
-}
-
-type flood struct {
-	last    time.Time
-	skipped int
+	auditor   mcpbridge.Auditor
+	clock     clock.Clock
+	log       *slog.Logger
+	anonymous flood.Gate // by reason
 }
 
 // record stores e and reports whether it is stored. It is finished although the
-// client left.
+// client left. What is not stored is in the log, with all of the event that is
+// nobody's private words.
 func (t *trail) record(ctx context.Context, e mcpbridge.Event) bool {
 	err := t.auditor.Record(context.WithoutCancel(ctx), e)
-	if err != nil {
-		t.log.ErrorContext(ctx, "an audit event is not stored", "event", e.Name, "tool", e.Tool, "request_id", e.RequestID,
-			"reason", string(e.Reason), "write_outcome", e.WriteOutcome, "error", err)
+	if err == nil {
+		return true
 	}
-	return err == nil
+	lost := []any{
+		"event", e.Name, "tool", e.Tool, "request_id", e.RequestID, "reason", string(e.Reason), "error_code", e.ErrorCode,
+		"write_outcome", e.WriteOutcome, "target_resource_id", e.TargetResourceID, "count", e.Count, "error", err,
+	}
+	if p := e.Principal; p != nil {
+		lost = append(lost, "user_id", p.UserID, "domain_id", p.DomainID, "client_id", p.ClientID)
+	}
+	t.log.ErrorContext(ctx, "an audit event is not stored", lost...)
+	return false
 }
 
-// recordAnonymous stores the first event of each reason per window, and logs how
-// many it left out.
+// recordAnonymous stores the first event of each reason per interval, and with
+// it how many like it were left out before.
 func (t *trail) recordAnonymous(ctx context.Context, e mcpbridge.Event) {
-	if skipped, ok := t.admit(e.Reason); ok {
-		t.record(ctx, e)
-		if skipped > 0 {
-			t.log.WarnContext(ctx, "anonymous requests were refused and not audited one by one", "reason", string(e.Reason), "count", skipped)
-		}
+	ok, heldBack := t.anonymous.Pass(string(e.Reason), t.clock.Now())
+	if !ok {
+		return
 	}
-}
-
-func (t *trail) admit(why reason.Reason) (skipped int, ok bool) {
-	now := t.clock.Now()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	f := t.floods[why]
-	if f == nil {
-		if t.floods == nil {
-			t.floods = make(map[reason.Reason]*flood)
-		}
-		f = &flood{}
-		t.floods[why] = f
-	} else if since := now.Sub(f.last); since >= 0 && since < floodWindow {
-		f.skipped++
-		return 0, false
-	}
-	skipped, f.skipped, f.last = f.skipped, 0, now
-	return skipped, true
+	e.Count = heldBack
+	t.record(ctx, e)
 }
 
 // event returns what all events of this request have in common.
@@ -95,8 +73,7 @@ func (x *exchange) auditRefusal(no *refusal) {
 // auditDenial records that a known person may not call a tool. A denial that is
 // not stored stays a denial.
 func (x *exchange) auditDenial(tool *toolset.Tool, why reason.Reason, code string) {
-	e := x.event(mcpbridge.EventAuthorizationFailed)
-	e.Tool, e.Scope, e.Permission = tool.Name, tool.Need.Scope, tool.Need.Permission
+	e := x.callEvent(mcpbridge.EventAuthorizationFailed, tool)
 	e.Reason, e.ErrorCode = why, code
 	x.trail.record(x.r.Context(), e)
 }
@@ -106,15 +83,37 @@ func (x *exchange) auditList() bool {
 	return x.trail.record(x.r.Context(), x.event(mcpbridge.EventToolsListed))
 }
 
-// auditCall records a call and its outcome before the answer leaves, and
-// reports whether it is stored. For a write that is not, the answer goes out
-// all the same, because the change has been made and the person must know; the
-// log then holds what the trail does not.
-func (x *exchange) auditCall(tool *toolset.Tool, r *toolset.Result) bool {
-	e := x.event(mcpbridge.EventToolInvoked)
-	e.Tool, e.Scope, e.Permission = tool.Name, tool.Need.Scope, tool.Need.Permission
+// auditStart records, durably, that a write is about to run, and reports
+// whether it may.
+func (x *exchange) auditStart(tool *toolset.Tool) bool {
+	e := x.callEvent(mcpbridge.EventToolInvoked, tool)
+	e.Durable = true
+	return x.trail.record(x.r.Context(), e)
+}
+
+// auditResult records how a call went before the answer leaves, and reports
+// whether that is stored. For a write it ends what auditStart began. If it is
+// not stored then, the answer goes out all the same, because the change has been
+// made and the person must know; the log then holds what the trail does not.
+func (x *exchange) auditResult(tool *toolset.Tool, r *toolset.Result) bool {
+	name := mcpbridge.EventToolInvoked
+	if tool.Need.Write {
+		name = mcpbridge.EventWriteOutcome
+	}
+	e := x.callEvent(name, tool)
 	e.TargetResourceID, e.WriteOutcome, e.Intent = r.TargetResourceID, r.WriteOutcome, r.Intent
 	e.Reason, e.ErrorCode = r.Reason, r.Code
 	e.Durable = tool.Need.Write
+	if tool.Need.Write && e.WriteOutcome == "" && e.ErrorCode == "" {
+		// The tool says neither what it did nor why not.
+		e.WriteOutcome = unknownOutcome
+	}
 	return x.trail.record(x.r.Context(), e)
+}
+
+// callEvent returns what all events of a call have in common.
+func (x *exchange) callEvent(name string, tool *toolset.Tool) mcpbridge.Event {
+	e := x.event(name)
+	e.Tool, e.Scope, e.Permission = tool.Name, tool.Need.Scope, tool.Need.Permission
+	return e
 }

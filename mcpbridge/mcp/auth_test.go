@@ -96,9 +96,7 @@ func TestWhatCannotBeDecidedIs503AndNeverADenial(t *testing.T) {
 	e := serve(t)
 	for name, c := range map[string]call{
 		"the token cannot be checked":   modernCall("tools/list", "").as(tokenBroken),
-		"no decision about the list":    modernCall("tools/list", "").as(tokenDim),
-		"no decision about the call":    modernCall("tools/call", `"name":"echo"`).as(tokenDim),
-		"the same with an older client": legacyCall("tools/call", `"name":"echo"`).as(tokenDim),
+		"the same with an older client": legacyCall("tools/call", `"name":"echo"`).as(tokenBroken),
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := e.do(t, c)
@@ -186,19 +184,16 @@ func TestFloodsOfAnonymousFailuresAreAuditedOncePerSecondAndReason(t *testing.T)
 	flood()
 	e.clock.Advance(time.Second)
 	flood()
-	got := map[reason.Reason]int{}
+	got := map[reason.Reason][]int{}
 	for _, event := range e.trail.all() {
 		if event.Name != mcpbridge.EventAuthorizationFailed || event.Principal != nil {
 			t.Errorf("unexpected event %+v", event)
 		}
-		got[event.Reason]++
+		got[event.Reason] = append(got[event.Reason], event.Count)
 	}
-	want := map[reason.Reason]int{reason.GrantUnknown: 2, reason.ClientNoToken: 2, reason.ClientBadOrigin: 2}
+	want := map[reason.Reason][]int{reason.GrantUnknown: {0, 19}, reason.ClientNoToken: {0, 19}, reason.ClientBadOrigin: {0, 19}}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("events by reason (-want +got):\n%s", diff)
-	}
-	if log := e.log.String(); !strings.Contains(log, "count=19") {
-		t.Errorf("the log does not tell how many were left out:\n%s", log)
+		t.Errorf("how many the events of each reason stand for, themselves excluded (-want +got):\n%s", diff)
 	}
 }
 
@@ -250,16 +245,4 @@ func TestCORS(t *testing.T) {
 			t.Errorf("got %d %v", a.status, a.header)
 		}
 	})
-}
-
-func TestHosts(t *testing.T) {
-	e := serve(t, func(c *mcp.Config) { c.Hosts = []string{"API.example.com", "other.example.com:8443", "[::1]"} })
-	for host, status := range map[string]int{
-		"api.example.com": 200, "API.EXAMPLE.COM": 200, "api.example.com:444": 200, "other.example.com:8443": 200, "[::1]": 200, "[::1]:9": 200,
-		"other.example.com": 421, "other.example.com:1": 421, "evil.example": 421, "api.example.com.evil.example": 421, "127.0.0.1": 421,
-	} {
-		if a := e.do(t, modernCall("tools/list", "").with("Host: "+host)); a.status != status {
-			t.Errorf("%s: status %d, want %d", host, a.status, status)
-		}
-	}
 }

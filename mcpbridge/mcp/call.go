@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -30,11 +31,10 @@ const (
 // unknownOutcome is how the audit trail names a write that may have happened.
 const unknownOutcome = "unknown"
 
-// maxHint bounds Idempotency-Key, in bytes.
-const maxHint = 128
-
 // callTool decides about a call, runs it, writes it down and answers: in this
-// order, so that nothing runs undecided and nothing is answered unrecorded.
+// order, so that nothing runs undecided and nothing is answered unrecorded. A
+// write is written down before it runs as well: what the journal cannot take is
+// not sent, and no end of the process hides that something was.
 func (x *exchange) callTool() {
 	e, arguments, no := x.findTool()
 	if no != nil {
@@ -44,12 +44,9 @@ func (x *exchange) callTool() {
 	tool := &e.tool
 
 	decision := x.gate.Authorize(x.r.Context(), x.principal, tool.Need)
-	switch {
-	case decision.Outcome == mcpbridge.Allow:
-	case undecided(decision):
-		x.refuse(unavailable())
-		return
-	case decision.Outcome == mcpbridge.StepUp:
+	switch decision.Outcome {
+	case mcpbridge.Allow:
+	case mcpbridge.StepUp:
 		x.auditDenial(tool, decision.Reason, "insufficient_scope")
 		no := x.challenges.insufficientScope(decision.Scopes, tool.Need.Scope, decision.Reason)
 		no.reason = reason.None // it has been audited, with its tool
@@ -61,8 +58,12 @@ func (x *exchange) callTool() {
 		return
 	}
 
+	if tool.Need.Write && !x.auditStart(tool) {
+		x.refuse(unavailable())
+		return
+	}
 	result, panicked := x.run(tool, arguments)
-	recorded := x.auditCall(tool, &result)
+	recorded := x.auditResult(tool, &result)
 	switch {
 	case x.r.Context().Err() != nil:
 		// The client left: it gets nothing more for this request.
@@ -95,12 +96,6 @@ func (x *exchange) findTool() (*entry, []byte, *refusal) {
 	}
 }
 
-// undecided reports a decision that could not be made: that is our fault and
-// temporary, not a denial.
-func undecided(d mcpbridge.Decision) bool {
-	return d.Outcome != mcpbridge.Allow && (d.Reason == reason.StoreUnavailable || d.Reason == reason.BackendUnavailable)
-}
-
 // run calls the tool. A read is cancelled when the client leaves; a write is
 // not, because it may have reached the backend and its outcome must be known.
 func (x *exchange) run(tool *toolset.Tool, arguments []byte) (result toolset.Result, panicked bool) {
@@ -122,14 +117,14 @@ func (x *exchange) run(tool *toolset.Tool, arguments []byte) (result toolset.Res
 		}
 	}()
 	result = x.tools.Call(ctx, &toolset.Call{
-		Tool: tool.Name, Arguments: arguments, Principal: x.principal, RequestID: x.requestID, Need: tool.Need,
-		IdempotencyHint: idempotencyHint(x.r.Header),
+		Tool: tool.Name, Arguments: arguments, Principal: x.principal, RequestID: x.requestID,
 	})
 	if !result.IsError && result.Structured != nil && !isObject(result.Structured) {
 		x.log.ErrorContext(ctx, "a tool's result is not a JSON object", "tool", tool.Name, "request_id", x.requestID)
 		result.IsError, result.Structured, result.Code, result.Reason = true, nil, CodeBadResult, reason.BackendBadAnswer
 		result.Text = "The answer could not be read. It is not known to be wrong, only unreadable; try again later."
 		if tool.Need.Write {
+			result.WriteOutcome = cmp.Or(result.WriteOutcome, unknownOutcome)
 			result.Text = "The answer to this change could not be read. The change may have been made: look before you try again."
 		}
 	}
@@ -159,16 +154,6 @@ func denied(why reason.Reason) *toolset.Result {
 		text = "Your role does not allow this. Trying again or signing in again will not change it; ask an administrator of your organization."
 	}
 	return &toolset.Result{IsError: true, Code: CodePermissionDenied, Reason: why, Text: text}
-}
-
-// idempotencyHint reads Idempotency-Key. A value that is not one short line of
-// printable ASCII is as good as none.
-func idempotencyHint(h http.Header) string {
-	value, _, ok := single(h["Idempotency-Key"])
-	if !ok || len(value) > maxHint {
-		return ""
-	}
-	return value
 }
 
 // panicKind describes a panic without its text, unless the runtime wrote that.

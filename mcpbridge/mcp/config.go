@@ -46,9 +46,6 @@ type Config struct {
 	// AllowedOrigins are web origins ("https://app.example.com") whose pages may
 	// call; any other Origin is refused. Default: none. Programs send no Origin.
 	AllowedOrigins []string
-	// Hosts are the values of Host that are served, with or without port; a name
-	// without port stands for all ports. Empty: any.
-	Hosts []string
 	// MaxBody limits request bodies, in bytes. Default: DefaultMaxBody.
 	MaxBody int64
 	Clock   clock.Clock  // default: clock.System
@@ -83,17 +80,13 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	hosts, err := parseHosts(c.Hosts)
-	if err != nil {
-		return nil, err
-	}
 	catalog, err := newCatalog(c.Tools.List(), c.ServerInfo, c.Instructions)
 	if err != nil {
 		return nil, err
 	}
 	return &handler{
 		gate: c.Gate, tools: c.Tools, catalog: catalog, challenges: challenges,
-		origins: origins, hosts: hosts, maxBody: c.MaxBody, clock: c.Clock, log: c.Log,
+		origins: origins, maxBody: c.MaxBody, clock: c.Clock, log: c.Log,
 		trail: &trail{auditor: c.Auditor, clock: c.Clock, log: c.Log},
 	}, nil
 }
@@ -109,15 +102,4 @@ func parseOrigins(list []string) (map[string]bool, error) {
 		origins[s] = true
 	}
 	return origins, nil
-}
-
-func parseHosts(list []string) (map[string]bool, error) {
-	hosts := make(map[string]bool, len(list))
-	for _, s := range list {
-		if s == "" || strings.ContainsAny(s, "/@ *") {
-			return nil, fmt.Errorf("%w: %q is not a host", ErrConfig, s)
-		}
-		hosts[strings.ToLower(s)] = true
-	}
-	return hosts, nil
 }

@@ -48,8 +48,6 @@ func TestNewRefuses(t *testing.T) {
 		"any origin":                         func(c *mcp.Config) { c.AllowedOrigins = []string{"*"} },
 		"the origin null":                    func(c *mcp.Config) { c.AllowedOrigins = []string{"null"} },
 		"an origin that is no web page":      func(c *mcp.Config) { c.AllowedOrigins = []string{"file://a"} },
-		"a host with a wildcard":             func(c *mcp.Config) { c.Hosts = []string{"*.example.com"} },
-		"an address for a host":              func(c *mcp.Config) { c.Hosts = []string{"https://a.example"} },
 		"two tools of one name":              func(c *mcp.Config) { c.Tools = listed{tool("a", mcpbridge.Need{}), tool("a", mcpbridge.Need{})} },
 		"a tool without name":                one(func(t *toolset.Tool) { t.Name = "" }),
 		"a tool name with a space":           one(func(t *toolset.Tool) { t.Name = "a b" }),

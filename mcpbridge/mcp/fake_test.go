@@ -27,7 +27,6 @@ const (
 	tokenWriter = "lma_writer" // reads and writes
 	tokenGuest  = "lma_guest"  // has the scopes, and a role that allows nothing
 	tokenBroken = "lma_broken" // cannot be checked
-	tokenDim    = "lma_dim"    // can be checked, but no decision can be made
 )
 
 const (
@@ -55,7 +54,7 @@ func (g *fakeGate) Authenticate(_ context.Context, token string) (*mcpbridge.Pri
 	switch token {
 	case tokenMember:
 		p.Scopes = []string{scopeRead}
-	case tokenWriter, tokenGuest, tokenDim:
+	case tokenWriter, tokenGuest:
 	case tokenBroken:
 		return nil, fmt.Errorf("a secret detail: %w", mcpbridge.ErrUnavailable)
 	case "lma_revoked":
@@ -71,8 +70,6 @@ func (g *fakeGate) Authenticate(_ context.Context, token string) (*mcpbridge.Pri
 
 func (g *fakeGate) Authorize(_ context.Context, p *mcpbridge.Principal, n mcpbridge.Need) mcpbridge.Decision {
 	switch {
-	case p.UserID == tokenDim:
-		return mcpbridge.Decision{Outcome: mcpbridge.Deny, Reason: reason.StoreUnavailable}
 	case p.UserID == tokenGuest || n.Permission == "admin":
 		return mcpbridge.Decision{Outcome: mcpbridge.Deny, Reason: reason.RoleNoPermission}
 	case !slices.Contains(p.Scopes, n.Scope):
@@ -86,6 +83,8 @@ type fakeTrail struct {
 	mu     sync.Mutex
 	events []mcpbridge.Event
 	fails  bool
+	refuse string                // the name of events that alone are not stored
+	stored func(mcpbridge.Event) // is told of each event, may be nil
 }
 
 func (f *fakeTrail) Record(ctx context.Context, e mcpbridge.Event) error {
@@ -94,10 +93,13 @@ func (f *fakeTrail) Record(ctx context.Context, e mcpbridge.Event) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if f.fails {
+	if f.fails || f.refuse == e.Name {
 		return fmt.Errorf("disk full")
 	}
 	f.events = append(f.events, e)
+	if f.stored != nil {
+		f.stored(e)
+	}
 	return nil
 }
 
@@ -112,6 +114,7 @@ type fakeTools struct {
 	entered chan struct{} // wait and wait_write signal it
 	release chan struct{} // wait_write goes on after it
 	ended   chan error    // … and both report the context's error here
+	ran     func(string)  // is told of each call's tool, may be nil
 }
 
 func tool(name string, need mcpbridge.Need) toolset.Tool {
@@ -130,16 +133,20 @@ func (*fakeTools) List() []toolset.Tool {
 	return []toolset.Tool{
 		tool("echo", read), tool("whoami", read), tool("words", read), tool("fail", read), tool("silent", read), tool("bad", read),
 		tool("panic", read), tool("wait", read), tool("write", write), tool("panic_write", write), tool("wait_write", write),
+		tool("busy_write", write), tool("mute_write", write), tool("bad_write", write),
 		tool("admin", mcpbridge.Need{Scope: scopeRead, Permission: "admin"}),
 	}
 }
 
 func (f *fakeTools) Call(ctx context.Context, c *toolset.Call) toolset.Result {
+	if f != nil && f.ran != nil {
+		f.ran(c.Tool)
+	}
 	switch c.Tool {
 	case "echo":
 		return toolset.Result{Structured: fmt.Appendf(nil, `{"arguments":%s}`, c.Arguments), Intent: "to see", TargetResourceID: "t1"}
 	case "whoami":
-		return toolset.Result{Structured: fmt.Appendf(nil, `{"user":%q,"request":%q,"hint":%q}`, c.Principal.UserID, c.RequestID, c.IdempotencyHint)}
+		return toolset.Result{Structured: fmt.Appendf(nil, `{"user":%q,"request":%q}`, c.Principal.UserID, c.RequestID)}
 	case "words":
 		return toolset.Result{Structured: []byte(`{"n":1}`), Text: "One."}
 	case "fail":
@@ -152,6 +159,12 @@ func (f *fakeTools) Call(ctx context.Context, c *toolset.Call) toolset.Result {
 		panic("secret of " + c.Principal.Email)
 	case "write":
 		return toolset.Result{Structured: []byte(`{"id":"r1"}`), WriteOutcome: "created", TargetResourceID: "r1"}
+	case "busy_write": // nothing was sent
+		return toolset.Result{IsError: true, Code: "busy", Text: "Nothing was changed."}
+	case "mute_write":
+		return toolset.Result{Structured: []byte(`{}`)}
+	case "bad_write":
+		return toolset.Result{Structured: []byte(`{`)}
 	case "wait":
 		f.entered <- struct{}{}
 		<-ctx.Done()

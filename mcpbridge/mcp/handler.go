@@ -24,7 +24,6 @@ type handler struct {
 	catalog    *catalog
 	challenges *challenger
 	origins    map[string]bool
-	hosts      map[string]bool
 	maxBody    int64
 	clock      clock.Clock
 	log        *slog.Logger

@@ -51,10 +51,6 @@ func (x *exchange) listTools() {
 	hidden := make([]bool, len(c.needs))
 	for i, need := range c.needs {
 		decision := x.gate.Authorize(x.r.Context(), x.principal, need)
-		if undecided(decision) {
-			x.refuse(unavailable())
-			return
-		}
 		hidden[i] = decision.Outcome != mcpbridge.Allow && decision.Outcome != mcpbridge.StepUp
 	}
 	if !x.auditList() {

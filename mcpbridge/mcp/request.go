@@ -14,9 +14,10 @@ import (
 // maxToken bounds what is handed to the gate; our tokens are far shorter.
 const maxToken = 4096
 
-// checkSource refuses web pages and host names that are not ours before
-// anything else, so that a page which rebinds its name to this server learns
-// nothing from it (MCP, security warning of the Streamable HTTP transport).
+// checkSource refuses web pages that are not allowed before anything else, so
+// that a page which rebinds its name to this server learns nothing from it
+// (MCP, security warning of the Streamable HTTP transport). Which host names
+// are served is the outermost layer's to say.
 func (x *exchange) checkSource() *refusal {
 	h := x.w.Header()
 	if len(x.origins) > 0 {
@@ -33,30 +34,14 @@ func (x *exchange) checkSource() *refusal {
 		h.Set("Access-Control-Allow-Origin", origins[0])
 		h.Set("Access-Control-Expose-Headers", exposedHeaders)
 	}
-	if len(x.hosts) > 0 && !x.servesHost() {
-		return &refusal{status: http.StatusMisdirectedRequest, code: jsonrpc.CodeInvalidRequest, message: "This host name is not served here."}
-	}
 	return nil
-}
-
-func (x *exchange) servesHost() bool {
-	host := strings.ToLower(x.r.Host)
-	if x.hosts[host] {
-		return true
-	}
-	// What follows the last colon is a port, unless that colon is inside of an
-	// IPv6 literal.
-	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
-		return x.hosts[host[:i]]
-	}
-	return false
 }
 
 // Headers of CORS (Fetch standard). GET and DELETE are allowed so that browser
 // clients which try them can read the 401 or 405.
 const (
 	exposedHeaders = "WWW-Authenticate, Retry-After, X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Mcp-Session-Id"
-	allowedHeaders = "Authorization, Content-Type, Accept, Mcp-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, Last-Event-ID, Idempotency-Key"
+	allowedHeaders = "Authorization, Content-Type, Accept, Mcp-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, Last-Event-ID"
 	allowedMethods = "POST, GET, DELETE"
 )
 

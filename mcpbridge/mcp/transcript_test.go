@@ -13,13 +13,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
+
+	"github.com/teamlumos/mcp-edge/mcpbridge"
 )
 
 var update = flag.Bool("update", false, "rewrite the answers in testdata from what the server says")
 
 // TestTranscripts replays conversations from testdata/*.txtar. Files named
-// "… request" hold headers, an empty line and a body; the file after each is
-// the whole answer.
+// "… request" hold headers, an empty line and a body; the files after each are
+// the whole answer and the audit events of the request.
 func TestTranscripts(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(paths) == 0 {
@@ -39,8 +41,12 @@ func TestTranscripts(t *testing.T) {
 					continue
 				}
 				head, body, _ := strings.Cut(string(file.Data), "\n\n")
+				before := len(e.trail.all())
 				got := e.do(t, call{headers: strings.Split(head, "\n"), body: strings.TrimSpace(body)})
 				now.Files = append(now.Files, file, txtar.File{Name: step + " answer", Data: transcribe(t, got)})
+				if events := e.trail.all()[before:]; len(events) > 0 {
+					now.Files = append(now.Files, txtar.File{Name: step + " audit", Data: transcribeEvents(events)})
+				}
 			}
 			if *update {
 				if err := os.WriteFile(path, txtar.Format(now), 0o644); err != nil {
@@ -74,6 +80,28 @@ func transcribe(t *testing.T, a answer) []byte {
 	if a.body != "" {
 		if err := json.Indent(&b, []byte(a.body), "", "  "); err != nil {
 			t.Fatal(err)
+		}
+		b.WriteByte('\n')
+	}
+	return b.Bytes()
+}
+
+// transcribeEvents writes one line for each event: its name, and what it says of
+// the call.
+func transcribeEvents(events []mcpbridge.Event) []byte {
+	var b bytes.Buffer
+	for _, e := range events {
+		b.WriteString(e.Name)
+		for _, field := range []struct{ name, value string }{
+			{"tool", e.Tool}, {"scope", e.Scope}, {"permission", e.Permission}, {"write_outcome", e.WriteOutcome},
+			{"target_resource_id", e.TargetResourceID}, {"reason", string(e.Reason)}, {"error_code", e.ErrorCode},
+		} {
+			if field.value != "" {
+				fmt.Fprintf(&b, " %s=%s", field.name, field.value)
+			}
+		}
+		if e.Durable {
+			b.WriteString(" durable")
 		}
 		b.WriteByte('\n')
 	}

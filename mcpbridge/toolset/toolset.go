@@ -53,11 +53,6 @@ type Call struct {
 	Principal *mcpbridge.Principal
 	// RequestID names this request in the audit trail and in logs.
 	RequestID string
-	Need      mcpbridge.Need
-	// IdempotencyHint is a value that a client repeats when it repeats a call
-	// whose answer it did not get, or "". It is the client's word: scope any
-	// use of it to the Principal.
-	IdempotencyHint string
 }
 
 // Result is the outcome of a call.
@@ -77,8 +72,11 @@ type Result struct {
 
 	// For the audit trail only; never sent to the client.
 	TargetResourceID string // the backend's id of what was read or changed
-	WriteOutcome     string // created, updated, deduped, denied, failed_validation, unknown
-	Intent           string // telemetry.intent of the arguments, ≤ 500 characters
+	// WriteOutcome is created, updated, deduped, denied, failed_validation or
+	// unknown; "" for a read, and for a write that was not made for a reason
+	// which says nothing about the write itself: that is in Code and Reason.
+	WriteOutcome string
+	Intent       string // telemetry.intent of the arguments, ≤ 500 characters
 }
 
 // Set is a fixed collection of tools. It is safe for concurrent use.

@@ -17,8 +17,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"github.com/teamlumos/mcp-edge/tests/robot"
 )
@@ -202,9 +204,17 @@ func (a *Assistant) send(ctx context.Context, method, address, contentType, body
 	return Do(a.HTTP, req)
 }
 
-// Do sends req and reads the whole answer.
+// Do sends req and reads the whole answer. A connection that breaks before
+// anything of the request was sent is opened once more, as clients do.
 func Do(client *http.Client, req *http.Request) (Answer, error) {
-	resp, err := client.Do(req)
+	var sent atomic.Bool
+	traced := req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }}))
+	resp, err := client.Do(traced)
+	if err != nil && !sent.Load() && req.GetBody != nil {
+		if traced.Body, err = req.GetBody(); err == nil {
+			resp, err = client.Do(traced)
+		}
+	}
 	if err != nil {
 		return Answer{}, err
 	}

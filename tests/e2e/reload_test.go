@@ -15,8 +15,7 @@ import (
 )
 
 // TestReloadsUnderLoadFailNoRequest reloads ten times while 200 requests per
-// second arrive, then switches the member's role off: the change must bite at
-// the first request after the reload has returned.
+// second arrive over HTTP/2, at least a hundred between one reload and the next.
 func TestReloadsUnderLoadFailNoRequest(t *testing.T) {
 	const rate, reloads = 200, 10
 	g := gateway.Start(t, stack.Options{}, "")
@@ -49,6 +48,9 @@ func TestReloadsUnderLoadFailNoRequest(t *testing.T) {
 	go func() { defer close(loading); load() }()
 
 	for i := range reloads {
+		for sent.Load() < int64(i*100) {
+			time.Sleep(time.Millisecond)
+		}
 		// Each generation differs, since Caddy ignores an unchanged configuration.
 		path := g.Variant("groups_claim groups", "groups_claim groups\n\t\t\t\tscopes openid email profile extra"+fmt.Sprint(i))
 		if err := g.Reload(path); err != nil {
@@ -59,9 +61,6 @@ func TestReloadsUnderLoadFailNoRequest(t *testing.T) {
 	<-loading
 	wg.Wait()
 	t.Logf("%d reloads, %d requests, %d failed", reloads, sent.Load(), failed.Load())
-	if sent.Load() < reloads {
-		t.Error("there was no load")
-	}
 }
 
 // TestPolicyChangesBiteAtTheNextRequest takes things away by reload, one after

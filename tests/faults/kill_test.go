@@ -44,8 +44,11 @@ func TestKillDuringRefreshesLosesAndForksNoGrant(t *testing.T) {
 	}
 	for range *kills {
 		// Kill in the middle of work: after some more rotations have been made.
-		for before := rotations.Load(); rotations.Load() < before+20; {
+		for before := rotations.Load(); rotations.Load() < before+20 && !t.Failed(); {
 			time.Sleep(time.Millisecond)
+		}
+		if t.Failed() {
+			break
 		}
 		g.Kill()
 		g.Run()

@@ -167,7 +167,7 @@ var (
 	tagOf    = regexp.MustCompile(`<[^>]*>`)
 	hiddenOf = regexp.MustCompile(`<input type="hidden" name="([a-z]+)" value="([^"]*)">`)
 	leaveOf  = regexp.MustCompile(`<meta http-equiv="refresh" content="0;url=([^"]*)">`)
-	layerOf  = regexp.MustCompile(`Refused by: [^(]*\(<code>([^<]*)</code>\)`)
+	layerOf  = regexp.MustCompile(`(?:Refused by: [^(]*\(|Fault: )<code>([^<]*)</code>`)
 )
 
 // Title returns the page's heading.

@@ -71,9 +71,9 @@ func New(cfg Config) (*Handler, error) {
 
 // ServeHTTP answers every request in JSON that no cache may keep.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	allowAnyOrigin(w.Header())
+	oauth.AllowAnyOrigin(w.Header())
 	if r.Method == http.MethodOptions {
-		preflight(w)
+		oauth.Preflight(w, http.MethodPost)
 		return
 	}
 	if refused := h.serve(w, r); refused != nil {
@@ -110,19 +110,4 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, e *oauth.Error)
 func usedBasic(r *http.Request) bool {
 	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	return strings.EqualFold(scheme, "Basic")
-}
-
-// allowAnyOrigin lets a client that runs in a browser read the answer. No
-// cookie is read here, so there is nothing of a person that a page could use.
-func allowAnyOrigin(h http.Header) {
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
-}
-
-func preflight(w http.ResponseWriter) {
-	h := w.Header()
-	h.Set("Access-Control-Allow-Methods", http.MethodPost)
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, MCP-Protocol-Version")
-	h.Set("Access-Control-Max-Age", "600")
-	w.WriteHeader(http.StatusNoContent)
 }

@@ -3,22 +3,17 @@ package endpoint
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
-	"sync"
-	"time"
 
 	"github.com/teamlumos/mcp-edge/authz/audit"
 	"github.com/teamlumos/mcp-edge/authz/oauth"
 	"github.com/teamlumos/mcp-edge/authz/store"
 	"github.com/teamlumos/mcp-edge/internal/clock"
+	"github.com/teamlumos/mcp-edge/internal/flood"
 	"github.com/teamlumos/mcp-edge/internal/httpx"
 	"github.com/teamlumos/mcp-edge/internal/reason"
 )
-
-// anonymousEvery is how often a refusal of one reason is recorded when nothing
-// is known about whom it concerns, so that a flood of garbage cannot fill the
-// audit trail.
-const anonymousEvery = time.Second
 
 // Grant is what an event can say about whose grant it concerns. Any part may be
 // zero.
@@ -31,79 +26,83 @@ type Grant struct {
 // Trail records the outcomes of an endpoint. It is safe for concurrent use.
 type Trail struct {
 	recorder audit.Recorder
+	refusals *audit.Refusals
 	clock    clock.Clock
-
-	mu   sync.Mutex
-	last map[reason.Reason]time.Time // of anonymous refusals; reasons are few
+	// byClient thins out refusals that name a client and no grant. Anyone can
+	// have many clients, which must not crowd out what is told about grants.
+	byClient flood.Gate
 }
 
-// NewTrail returns a Trail over recorder; a nil clock is clock.System.
-func NewTrail(recorder audit.Recorder, c clock.Clock) *Trail {
+// NewTrail returns a Trail over recorder. A nil clock is clock.System, a nil log
+// slog.Default().
+func NewTrail(recorder audit.Recorder, c clock.Clock, log *slog.Logger) *Trail {
 	if c == nil {
 		c = clock.System
 	}
-	return &Trail{recorder: recorder, clock: c, last: make(map[reason.Reason]time.Time)}
+	return &Trail{recorder: recorder, refusals: audit.NewRefusals(recorder, c, log), clock: c}
 }
 
 // Done records that something was done to a grant and returns nil. What cannot
-// be recorded must not be acknowledged: the error is then a 503, and the client
-// tries again.
+// be recorded must not be acknowledged: the error is then a 503.
 func (t *Trail) Done(ctx context.Context, name string, g Grant, scopes []string) *oauth.Error {
 	e := event(ctx, name, g)
 	e.Scopes, e.Durable = scopes, true
-	return t.record(ctx, e)
+	// What is done is done, also when the client has gone away.
+	if err := t.recorder.Record(context.WithoutCancel(ctx), e); err != nil {
+		return oauth.NotAudited(fmt.Errorf("record %s: %w", name, err))
+	}
+	return nil
 }
 
-// Reused records that a code or refresh token was used again and that its
-// family was revoked, and returns refused or, if that cannot be recorded, a 503.
-func (t *Trail) Reused(ctx context.Context, g Grant, refused *oauth.Error) *oauth.Error {
-	e := event(ctx, audit.RefreshReuse, g)
-	e.Reason, e.ErrorCode, e.Durable = refused.Reason, string(refused.Code), true
-	if failed := t.record(ctx, e); failed != nil {
-		return failed
+// Reused records that a code or refresh token was used again and returns
+// refused. first says that this use ended the family, which is always recorded.
+// Every later use tells the theft again, at most once per second and grant, so
+// that it is not lost with one record that could not be stored.
+func (t *Trail) Reused(ctx context.Context, g Grant, first bool, refused *oauth.Error) *oauth.Error {
+	e := refusal(ctx, audit.RefreshReuse, g, refused)
+	e.Durable = true
+	if first {
+		t.refusals.Record(ctx, e)
+	} else {
+		t.refusals.Sample(ctx, e)
 	}
 	return refused
 }
 
-// Refused records a refusal and returns it, or a 503 if it cannot be recorded.
-// Faults of ours are no refusals and only logged. A refusal that concerns a
-// known grant is durable; others are sampled.
+// Counted records a refusal that was counted against a grant, and returns it.
+// What changed is durable and always recorded; the grant bounds how often.
+func (t *Trail) Counted(ctx context.Context, g Grant, refused *oauth.Error) *oauth.Error {
+	e := refusal(ctx, audit.TokenRefused, g, refused)
+	e.Durable = true
+	t.refusals.Record(ctx, e)
+	return refused
+}
+
+// Refused records a refusal that changed nothing, and returns it. Faults of ours
+// are no refusals and only logged. Whoever holds a dead token can cause as many
+// as they like, so that no answer waits for the disk and there is a sample: at
+// most one per second of one reason and grant, or client where no grant is
+// known, with the number of those that were held back before it.
 func (t *Trail) Refused(ctx context.Context, g Grant, refused *oauth.Error) *oauth.Error {
 	if refused.Status >= http.StatusInternalServerError {
 		return refused
 	}
-	known := g.Family.ID != ""
-	if !known && !t.due(refused.Reason) {
+	e := refusal(ctx, audit.TokenRefused, g, refused)
+	if e.GrantID != "" || e.ClientID == "" {
+		t.refusals.Sample(ctx, e)
 		return refused
 	}
-	e := event(ctx, audit.TokenRefused, g)
-	e.Reason, e.ErrorCode, e.Durable = refused.Reason, string(refused.Code), known
-	if failed := t.record(ctx, e); failed != nil {
-		return failed
+	if pass, held := t.byClient.Pass(string(e.Reason)+" "+e.ClientID, t.clock.Now()); pass {
+		e.Count = held
+		t.refusals.Record(ctx, e)
 	}
 	return refused
 }
 
-// due says whether an anonymous refusal of that reason is to be recorded now.
-func (t *Trail) due(why reason.Reason) bool {
-	now := t.clock.Now()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	last, seen := t.last[why]
-	if since := now.Sub(last); seen && 0 <= since && since < anonymousEvery {
-		return false
-	}
-	t.last[why] = now
-	return true
-}
-
-// record does not end with the request: what is done is done, also when the
-// client has gone away.
-func (t *Trail) record(ctx context.Context, e audit.Event) *oauth.Error {
-	if err := t.recorder.Record(context.WithoutCancel(ctx), e); err != nil {
-		return oauth.Unavailable(fmt.Errorf("record %s: %w", e.Name, err))
-	}
-	return nil
+func refusal(ctx context.Context, name string, g Grant, refused *oauth.Error) audit.Event {
+	e := event(ctx, name, g)
+	e.Reason, e.ErrorCode = refused.Reason, string(refused.Code)
+	return e
 }
 
 func event(ctx context.Context, name string, g Grant) audit.Event {

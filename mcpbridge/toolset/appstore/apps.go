@@ -51,7 +51,9 @@ func (s *Set) searchApps(ctx context.Context, c *call, a *searchAppsArgs) (answe
 		}
 	}
 	switch {
-	case len(v.Apps) == 0 && page == 1:
+	case len(v.Apps) == 0 && (page > 1 || v.HasMore):
+		v.NextStep = emptyPage(page, v.HasMore)
+	case len(v.Apps) == 0:
 		v.NextStep = "No app matches. Try a shorter part of the name, or leave query out to list all apps."
 	case len(v.Apps) == 1 && page == 1:
 		v.NextStep = "Call get_app with this id to see how access is requested."
@@ -170,15 +172,26 @@ func (s *Set) listPermissions(ctx context.Context, c *call, a *listPermissionsAr
 		})
 	}
 	switch {
-	case len(v.Permissions) == 0 && page == 1 && a.Query != "":
+	case len(v.Permissions) == 0 && (page > 1 || v.HasMore):
+		v.NextStep = emptyPage(page, v.HasMore)
+	case len(v.Permissions) == 0 && a.Query != "":
 		v.NextStep = "No permission matches. Leave query out to list all of the app."
-	case len(v.Permissions) == 0 && page == 1:
+	case len(v.Permissions) == 0:
 		v.NextStep = "This app has no permissions to choose. Call submit_access_request without permission_ids."
 	default:
 		v.NextStep = "Let the user choose, then call submit_access_request with the chosen permission_ids."
 	}
 	done.view = &v
 	return done, nil
+}
+
+// emptyPage says what to do about a page without results where others have
+// some: it is past the end, or what it has cannot be shown.
+func emptyPage(page int, more bool) string {
+	if more {
+		return "Nothing on this page can be shown. More results: page " + strconv.Itoa(page+1) + "."
+	}
+	return "There is nothing on this page: the results end before it. Ask for an earlier page; the first is 1."
 }
 
 // positive returns n if it can be a total.

@@ -39,8 +39,9 @@ const (
 	codeRequestNotOpen   = "request_not_open"
 )
 
-// The outcomes of a write, as they are audited. No outcome means that no write
-// was attempted.
+// The outcomes of a write, as they are audited. No outcome means that nothing
+// was changed, and that why says nothing about the write itself: it was not
+// sent, or the backend did not look at it. The code and the reason tell.
 const (
 	outcomeCreated = "created"
 	outcomeUpdated = "updated"
@@ -62,7 +63,7 @@ const (
 type failure struct {
 	code    string
 	reason  reason.Reason
-	outcome string // of the write, "" if nothing was attempted
+	outcome string // of the write, "" if there is none
 	text    string // for the model: what failed and what to do next
 }
 
@@ -139,7 +140,9 @@ func asWriteFailure(err error, check string) *failure {
 	switch b.Kind {
 	case backend.Conflict, backend.Validation, backend.NotFound:
 		f.outcome = outcomeFailed
-	case backend.Forbidden, backend.RefusedGateway, backend.RateLimited:
+	case backend.Forbidden:
+		// Only this judges the person's wish. A credential of ours that is not
+		// accepted, or a limit, denies nobody anything.
 		f.outcome = outcomeDenied
 	}
 	return f

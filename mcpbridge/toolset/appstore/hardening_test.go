@@ -84,6 +84,7 @@ func TestNoArgumentLeavesItsPlace(t *testing.T) {
 			if len(got.Text) > 1000 {
 				t.Errorf("%s %s with %s is answered with %d bytes", p.tool, p.member, in.name, len(got.Text))
 			}
+			plain(t, p.tool, got)
 		}
 	}
 	for _, body := range f.posts() {
@@ -139,6 +140,7 @@ func TestArgumentsMustMatchTheSchema(t *testing.T) {
 			if !got.IsError || got.Code != "invalid_arguments" || len(f.lines()) != 0 {
 				t.Errorf("result %+v after %v", got, f.lines())
 			}
+			plain(t, tt.tool, got)
 			if want := map[bool]string{true: "failed_validation"}[tt.tool == "submit_access_request"]; got.WriteOutcome != want {
 				t.Errorf("outcome %q, want %q", got.WriteOutcome, want)
 			}
@@ -169,6 +171,8 @@ func FuzzArguments(f *testing.F) {
 		f.Add(i, `{"app_id":"hub","justification":"x","permission_ids":["read"],"telemetry":{"intent":"x"}}`)
 		f.Add(i, `{"request_id":"req-1","reason":"x"}`)
 		f.Add(i, `{"query":"../%2e","page":2}`)
+		f.Add(i, `{"page":1e999,"state":"all","exact":1.0}`)
+		f.Add(i, `{"page":2.0,"page_size":250e-1}`)
 	}
 	f.Fuzz(func(t *testing.T, i int, arguments string) {
 		tool := tools[(i%len(tools)+len(tools))%len(tools)].Name
@@ -180,6 +184,7 @@ func FuzzArguments(f *testing.F) {
 		if got.Code == "invalid_arguments" && len(backend.lines()) != before {
 			t.Fatalf("%s %s was sent before it was checked", tool, arguments)
 		}
+		plain(t, tool+" "+arguments, got)
 		if !got.IsError {
 			conforms(t, set, tool, got.Structured)
 		}

@@ -65,9 +65,11 @@ func (s *Set) listRequests(ctx context.Context, c *call, a *listRequestsArgs) (a
 
 func listStep(v *listRequestsView, state string) string {
 	switch {
-	case len(v.Requests) == 0 && v.Page == 1 && state == stateAll:
+	case len(v.Requests) == 0 && (v.Page > 1 || v.HasMore):
+		return emptyPage(v.Page, v.HasMore)
+	case len(v.Requests) == 0 && state == stateAll:
 		return "The user has no such access requests."
-	case len(v.Requests) == 0 && v.Page == 1:
+	case len(v.Requests) == 0:
 		return "The user has no such access requests in this state. Use state all to see every request."
 	case v.HasMore:
 		return "More requests: page " + strconv.Itoa(v.Page+1) + "."

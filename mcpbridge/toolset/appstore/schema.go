@@ -3,24 +3,25 @@ package appstore
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/jsonschema-go/jsonschema"
-
-	"github.com/teamlumos/mcp-edge/mcpbridge/result"
 )
 
 // errRef says that a schema is not self-contained.
 var errRef = errors.New("schema has a reference")
 
-// maxViolation bounds what is said about a violation: the checker quotes the
-// offending value, and that may be as long as the request.
-const maxViolation = 300
+// What is said to a model about arguments that cannot be looked at one by one.
+var (
+	errNotJSON  = errors.New("the arguments are not one JSON object with unique names in valid UTF-8")
+	errMismatch = errors.New(mismatch)
+)
 
 // maxArguments bounds the arguments of a call, in bytes. The longest that match
-// a schema are half of that, escaped as wastefully as JSON allows; a longer
-// value would only be quoted in a message that is cut.
+// a schema are half of that, escaped as wastefully as JSON allows.
 const maxArguments = 64 << 10
 
 // compile returns the checker of a schema.
@@ -52,32 +53,56 @@ func decode(schema *jsonschema.Resolved, raw []byte, v any) error {
 		return fmt.Errorf("the arguments are longer than %d bytes", maxArguments)
 	}
 	var instance any
-	if err := json.Unmarshal(raw, &instance); err != nil {
-		return errors.New("the arguments are not one JSON object with unique names in valid UTF-8")
+	err := json.Unmarshal(raw, &instance)
+	if outOfRange := new(json.SemanticError); errors.As(err, &outOfRange) {
+		// Well-formed, with a number beyond a float64: read again, so that the
+		// answer can name it.
+		instance = nil
+		err = json.Unmarshal(raw, &instance, saturated)
+	}
+	if err != nil {
+		return errNotJSON
 	}
 	if err := schema.Validate(instance); err != nil {
-		return errors.New(violation(err))
+		// The checker's own words quote the schema and values of Go.
+		return errors.New(violation("", schema.Schema(), instance))
 	}
-	if err := json.Unmarshal(raw, v, json.RejectUnknownMembers(true)); err != nil {
-		return errors.New("an argument has a value that is out of range")
+	if err := json.Unmarshal(raw, v, json.RejectUnknownMembers(true), integral); err != nil {
+		return errMismatch // the schema admits what v does not: a fault of this package
 	}
 	return nil
 }
 
-// violation returns the last part of a checker's message. Its beginning is the
-// trail of schemas on the way down, which tells a model nothing.
-func violation(err error) string {
-	text := err.Error()
-	place := ""
-	for strings.HasPrefix(text, "validating ") {
-		head, rest, ok := strings.Cut(text, ": ")
-		if !ok {
-			break
-		}
-		place, text = head, rest
+// saturated reads a number beyond the range of a float64 as the last one of it.
+var saturated = json.WithUnmarshalers(json.UnmarshalFromFunc(func(dec *jsontext.Decoder, v *any) error {
+	if dec.PeekKind() != '0' {
+		return errors.ErrUnsupported // as without this function
 	}
-	if i := strings.LastIndex(place, "/properties/"); i >= 0 {
-		text = place[i+len("/properties/"):] + ": " + text
+	number, err := dec.ReadToken()
+	if err != nil {
+		return err
 	}
-	return result.Line(text, maxViolation)
-}
+	f, _ := number.Float() // infinite out of the range
+	*v = min(max(f, -math.MaxFloat64), math.MaxFloat64)
+	return nil
+}))
+
+// integral reads a number without fraction into an int however it is written:
+// to JSON Schema 2020-12 (validation §6.1.1) 1.0 and 1e0 are integers, and
+// clients whose language has one kind of number write them.
+var integral = json.WithUnmarshalers(json.UnmarshalFromFunc(func(dec *jsontext.Decoder, n *int) error {
+	if dec.PeekKind() != '0' {
+		return errMismatch
+	}
+	number, err := dec.ReadToken()
+	if err != nil {
+		return err
+	}
+	const most = 1 << 53 // what a float64 holds exactly
+	f, err := number.Float()
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > most {
+		return errMismatch
+	}
+	*n = int(f)
+	return nil
+}))

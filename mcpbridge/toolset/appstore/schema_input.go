@@ -1,17 +1,24 @@
 package appstore
 
+import "strings"
+
 // The input schemas (JSON Schema 2020-12). They are what is published and what
 // is enforced: every string and array is bounded, no property is open.
 
+// The patterns of text. violation.go says each of them in words.
 const (
-	// idSchema admits what can be one path segment: no dot at the start, so
+	// idPattern admits what can be one path segment: no dot at the start, so
 	// neither "." nor "..", and nothing that needs an escape.
-	idSchema = `"type":"string","maxLength":128,"pattern":"^[A-Za-z0-9_-][A-Za-z0-9._~-]*$"`
-	// lineSchema is text without control characters.
-	lineSchema = `"type":"string","pattern":"^[^\\x00-\\x1f\\x7f]*$"`
-	// proseSchema is text with at least one visible character; of the control
-	// characters only tab and line breaks.
-	proseSchema = `"type":"string","minLength":1,"pattern":"^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*[^\\s\\x00-\\x1f\\x7f][^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$"`
+	idPattern = `^[A-Za-z0-9_-][A-Za-z0-9._~-]*$`
+	// linePattern admits text without control characters.
+	linePattern = `^[^\x00-\x1f\x7f]*$`
+	// prosePattern admits text with at least one visible character; of the
+	// control characters only tab and line breaks.
+	prosePattern = `^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$`
+)
+
+const (
+	idSchema = `"type":"string","maxLength":128,"pattern":"` + idPattern + `"`
 
 	pageProperty = `"page":{"type":"integer","minimum":1,"maximum":10000,"default":1,` +
 		`"description":"Page of the results, from 1. Ask for the next one while has_more is true."}`
@@ -29,6 +36,14 @@ func object(required, properties string) string {
 	return `{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","additionalProperties":false,` +
 		`"required":[` + required + `],"properties":{` + properties + `}}`
 }
+
+var (
+	lineSchema  = `"type":"string","pattern":"` + escaped(linePattern) + `"`
+	proseSchema = `"type":"string","minLength":1,"pattern":"` + escaped(prosePattern) + `"`
+)
+
+// escaped returns a pattern as part of a JSON string.
+func escaped(pattern string) string { return strings.ReplaceAll(pattern, `\`, `\\`) }
 
 var (
 	searchAppsInput = object(``,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/jsonschema-go/jsonschema"
 
+	"github.com/teamlumos/mcp-edge/internal/keylock"
 	"github.com/teamlumos/mcp-edge/mcpbridge"
 	"github.com/teamlumos/mcp-edge/mcpbridge/backend"
 	"github.com/teamlumos/mcp-edge/mcpbridge/result"
@@ -19,6 +20,12 @@ import (
 // readBudget bounds all reads of one call together; a write has the backend's
 // own deadline on top.
 const readBudget = 10 * time.Second
+
+// MaxCall is the longest that Set.Call may take over a backend.Client with the
+// default deadlines: a submission that waits for its turn, reads and writes.
+// Whoever replaces a configuration waits this long for its calls, because a
+// write that was sent must be seen to its end.
+const MaxCall = lockWait + readBudget + backend.DefaultWriteDeadline
 
 // maxIntent is what is audited of telemetry.intent, in characters.
 const maxIntent = 500
@@ -42,7 +49,7 @@ type Set struct {
 	log     *slog.Logger
 	tools   []toolset.Tool
 	entries map[string]*entry
-	locks   locks
+	locks   keylock.Locks // submissions under way: one person's for one app each
 }
 
 var _ toolset.Set = (*Set)(nil)

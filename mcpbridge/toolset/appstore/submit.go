@@ -15,9 +15,11 @@ import (
 )
 
 const (
-	// lockWait is how long a submission waits for another one of the same
-	// person and app: longer than that one can take.
-	lockWait = 45 * time.Second
+	// lockWait is how long a submission may take to get its turn: to find out
+	// whose it is and to wait for another one of the same person and app. One
+	// that takes longer is worth a new call, not a longer one: all this time is
+	// waited for when a configuration is replaced.
+	lockWait = 10 * time.Second
 	// permissionPages bounds the search for the chosen permissions.
 	permissionPages = 20
 	// listedPermissions is how many choices an error names.
@@ -36,13 +38,9 @@ type submitView struct {
 // no idempotency key, and a repeated one would be a second request.
 func (s *Set) submit(ctx context.Context, c *call, a *submitArgs) (answer, error) {
 	done := answer{target: a.AppID}
-	me, err := s.me(ctx, c)
-	if err != nil {
-		return done, err
-	}
 	// One submission of a person for an app at a time: between looking for an
 	// open request and making one, no other call may make it.
-	release, err := s.turn(ctx, c, me, a.AppID)
+	me, release, err := s.turn(ctx, c, a.AppID)
 	if err != nil {
 		return done, err
 	}
@@ -80,17 +78,22 @@ func (s *Set) submit(ctx context.Context, c *call, a *submitArgs) (answer, error
 	return done, nil
 }
 
-// turn waits until no other submission of the person for the app is under way.
-func (s *Set) turn(ctx context.Context, c *call, me, appID string) (release func(), err error) {
+// turn returns who the person is, once no other submission of theirs for the
+// app is under way, and what ends this one's turn.
+func (s *Set) turn(ctx context.Context, c *call, appID string) (me string, release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
+	me, err = s.me(ctx, c)
+	if err != nil {
+		return "", nil, err
+	}
 	// None of the parts can contain the separator: ids are path segments and a
 	// domain is a name.
-	release, err = s.locks.acquire(ctx, c.person.Domain+"\x00"+me+"\x00"+appID)
+	release, err = s.locks.Take(ctx, c.person.Domain+"\x00"+me+"\x00"+appID)
 	if err != nil {
-		return nil, fail(codeBusy, "Another request of the user for this app is being submitted. Nothing was submitted by this call. Call list_access_requests in a minute.")
+		return "", nil, fail(codeBusy, "Another request of the user for this app is being submitted. Nothing was submitted by this call. Call list_access_requests in a minute.")
 	}
-	return release, nil
+	return me, release, nil
 }
 
 // plan returns the request that a asks for, or says what is wrong with it. It

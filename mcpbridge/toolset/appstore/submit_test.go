@@ -265,8 +265,8 @@ func TestTheOutcomeOfASubmissionIsToldAsItIs(t *testing.T) {
 		{"refused by a rule", reply{status: 422, body: `{"detail":"Not for contractors."}`}, "rejected", "failed_validation", reason.BackendRefused, `"Not for contractors."`},
 		{"conflict", reply{status: 409, body: `{"detail":"Already there"}`}, "conflict", "failed_validation", reason.BackendRefused, "Nothing was changed."},
 		{"not allowed", reply{status: 403, body: `{"detail":"No role"}`}, "not_allowed", "denied", reason.BackendRefused, "Nothing was changed."},
-		{"the gateway is not trusted", reply{status: 401, body: `{}`}, "backend_refused_gateway", "denied", reason.BackendRefusedGateway, "administrator"},
-		{"too many", reply{status: 429, header: map[string][]string{"Retry-After": {"7"}}}, "backend_rate_limited", "denied", reason.BackendRateLimited, "after 7 seconds"},
+		{"the gateway is not trusted", reply{status: 401, body: `{}`}, "backend_refused_gateway", "", reason.BackendRefusedGateway, "administrator"},
+		{"too many", reply{status: 429, header: map[string][]string{"Retry-After": {"7"}}}, "backend_rate_limited", "", reason.BackendRateLimited, "after 7 seconds"},
 		{"server error", reply{status: 500, body: `{}`}, "outcome_unknown", "unknown", reason.BackendUnavailable, "list_access_requests"},
 		{"connection lost", reply{drop: true}, "outcome_unknown", "unknown", reason.BackendUnavailable, "Do not submit again"},
 		{"an empty array", reply{status: 201, body: `[]`}, "outcome_unknown", "unknown", reason.BackendBadAnswer, "list_access_requests"},
@@ -294,7 +294,7 @@ func TestTheOutcomeOfASubmissionIsToldAsItIs(t *testing.T) {
 func TestNothingIsPostedWhenThePreparationFails(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{"GET /appstore/apps/hub/settings", "GET /appstore/requestable_permissions", "GET /appstore/access_requests"} {
-		for status, outcome := range map[int]string{500: "", 404: "failed_validation", 403: "denied", 429: "denied"} {
+		for status, outcome := range map[int]string{500: "", 404: "failed_validation", 403: "denied", 401: "", 429: ""} {
 			t.Run(fmt.Sprintf("%s answers %d", line, status), func(t *testing.T) {
 				t.Parallel()
 				set, f := newSet(t)

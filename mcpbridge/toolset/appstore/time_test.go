@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"github.com/teamlumos/mcp-edge/mcpbridge/backend"
+	"github.com/teamlumos/mcp-edge/mcpbridge/toolset"
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/appstore"
 )
 
 // slow is a backend whose answers take their time.
 type slow struct {
+	user  time.Duration // of saying who the person is
 	read  time.Duration // of each read
 	write time.Duration
 	posts chan time.Duration // how long the context of a write still lasts; 0: without end
@@ -46,7 +48,12 @@ func (s *slow) Do(ctx context.Context, r *backend.Request) ([]byte, error) {
 	return []byte(hub), nil
 }
 
-func (s *slow) CurrentUser(context.Context, backend.Person) (backend.User, error) {
+func (s *slow) CurrentUser(ctx context.Context, _ backend.Person) (backend.User, error) {
+	select {
+	case <-time.After(s.user):
+	case <-ctx.Done():
+		return backend.User{}, &backend.Error{Kind: backend.Timeout, Cause: ctx.Err()}
+	}
 	return backend.User{ID: "me"}, nil
 }
 
@@ -103,7 +110,7 @@ func TestWaitingForAnotherSubmissionEnds(t *testing.T) {
 		synctest.Wait() // the first one is writing
 		began := time.Now()
 		got := run(t.Context(), set, submit, submission)
-		if got.Code != "busy" || got.WriteOutcome != "" || time.Since(began) != 45*time.Second {
+		if got.Code != "busy" || got.WriteOutcome != "" || time.Since(began) != 10*time.Second {
 			t.Errorf("%+v after %v", got, time.Since(began))
 		}
 		if other := run(t.Context(), set, submit, `{"app_id":"wiki","justification":"x"}`); other.Code == "busy" {
@@ -111,6 +118,56 @@ func TestWaitingForAnotherSubmissionEnds(t *testing.T) {
 		}
 		if outcome := <-first; outcome != "created" || len(s.posts) != 2 {
 			t.Errorf("%s after %d writes", outcome, len(s.posts))
+		}
+	})
+}
+
+func TestFindingOutWhoAsksIsPartOfWaitingForTheTurn(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		user time.Duration
+		code string
+		took time.Duration
+	}{
+		{"in time", 9 * time.Second, "", 9 * time.Second},
+		{"too late", 11 * time.Second, "backend_timeout", 10 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &slow{user: tt.user}
+				set := newSlow(t, s)
+				p := principal()
+				p.UserID = ""
+				began := time.Now()
+				got := set.Call(t.Context(), &toolset.Call{Tool: submit, Arguments: []byte(submission), Principal: p, RequestID: "txn-1"})
+				if took := time.Since(began); got.Code != tt.code || took != tt.took {
+					t.Errorf("%+v after %v", got, took)
+				}
+			})
+		})
+	}
+}
+
+// TestNoCallTakesLongerThanMaxCall makes the slowest submission there is: it
+// waits for another one almost as long as it may, and so it goes on.
+func TestNoCallTakesLongerThanMaxCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const nearly = time.Millisecond // less than a limit
+		s := &slow{read: 5*time.Second - nearly, write: backend.DefaultWriteDeadline}
+		set := newSlow(t, s)
+		first := make(chan string)
+		go func() { first <- run(t.Context(), set, submit, submission).WriteOutcome }()
+		// It holds its turn for two reads and the write.
+		time.Sleep(2*s.read + s.write - (10*time.Second - nearly))
+		began := time.Now()
+		got := run(t.Context(), set, submit, submission)
+		if took := time.Since(began); got.WriteOutcome != "created" || took > appstore.MaxCall || took < appstore.MaxCall-time.Second {
+			t.Errorf("%+v after %v; no call should take longer than %v", got, took, appstore.MaxCall)
+		}
+		if outcome := <-first; outcome != "created" {
+			t.Errorf("the other one: %s", outcome)
 		}
 	})
 }

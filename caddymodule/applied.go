@@ -1,0 +1,80 @@
+package caddymodule
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/teamlumos/mcp-edge/authz/audit"
+)
+
+// applied is what the audit trail was told of the configuration in service.
+type applied struct {
+	mu       sync.Mutex
+	domains  []string // that are on, sorted
+	recorder audit.Recorder
+}
+
+// apply writes that a configuration comes into service, and which domains it
+// turns on or off.
+func (a *applied) apply(ctx context.Context, run *running, fingerprint string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := run.policy.EnabledDomains()
+	detail := fmt.Sprintf("sha256 %s; domains on: %s; %d resources", fingerprint, orNone(now), len(run.endpoints))
+	events := []audit.Event{{Name: audit.ConfigApplied, Detail: detail, Durable: true}}
+	for _, domain := range now {
+		if !slices.Contains(a.domains, domain) {
+			events = append(events, audit.Event{Name: audit.DomainOn, DomainID: domain, Durable: true})
+		}
+	}
+	for _, domain := range a.domains {
+		if !slices.Contains(now, domain) {
+			events = append(events, audit.Event{Name: audit.DomainOff, DomainID: domain, Durable: true})
+		}
+	}
+	for _, e := range events {
+		if err := run.recorder.Record(ctx, e); err != nil {
+			return err
+		}
+	}
+	a.domains, a.recorder = now, run.recorder
+	return nil
+}
+
+// clientsRemoved writes that registrations which nobody approved were deleted.
+func (a *applied) clientsRemoved(n int) {
+	a.mu.Lock()
+	recorder := a.recorder
+	a.mu.Unlock()
+	if recorder == nil {
+		return
+	}
+	e := audit.Event{Name: audit.ClientRemoved, Detail: fmt.Sprintf("%d registrations that nobody approved within a day", n)}
+	if err := recorder.Record(context.Background(), e); err != nil {
+		liveLog(appName).Error("audit event not stored", slog.String("event", e.Name), slog.Any("error", err))
+	}
+}
+
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, " ")
+}
+
+// fingerprintOf hashes a configuration as it was written.
+func fingerprintOf(a *App) string {
+	text, err := json.Marshal(a)
+	if err != nil {
+		return "unknown" // raw messages that Caddy has decoded already: cannot fail
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
