@@ -109,7 +109,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("issuer: %w", err)
 	}
 	a.host, a.hsts = usualHost(u), u.Scheme == "https" && !isLoopbackURL(a.Issuer)
-	if a.profiles, err = newRegistry(a.Clients); err != nil {
+	if a.profiles, err = registryFor(nil, a.Clients); err != nil {
 		return err
 	}
 	if err := a.loadStore(); err != nil {

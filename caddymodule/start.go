@@ -54,6 +54,10 @@ func (a *App) start() (*running, error) {
 	if run.policy, err = a.compile(); err != nil {
 		return nil, err
 	}
+	// Again, now that the resources are known: some profiles are computed from them.
+	if a.profiles, err = registryFor(a.resources(), a.Clients); err != nil {
+		return nil, err
+	}
 	if err := a.build(run); err != nil {
 		return nil, err
 	}
@@ -98,6 +102,15 @@ func (a *App) compile() (*policy.Policy, error) {
 		return nil, fmt.Errorf("compiling the policy: %w", err)
 	}
 	return compiled, nil
+}
+
+// resources lists the URLs of the MCP endpoints.
+func (a *App) resources() []string {
+	var urls []string
+	for _, b := range a.bridges {
+		urls = append(urls, b.Resource)
+	}
+	return urls
 }
 
 // Stop is called once another configuration serves, or none. Nothing is closed

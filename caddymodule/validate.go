@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/teamlumos/mcp-edge/authz/client"
 	"github.com/teamlumos/mcp-edge/authz/policy"
 )
 
@@ -83,6 +82,11 @@ func (a *App) warnAbout(d *Domain) {
 	if len(d.Clients) == 0 {
 		a.log.Warn("the domain admits no assistant; add clients NAME", "domain", d.Name)
 	}
+	for _, id := range d.Clients {
+		if profile, ok := a.profiles.Profile(id); ok && !profile.Ready() {
+			a.log.Warn("the assistant cannot connect before its client block is complete; see mcp-edge clients "+id, "domain", d.Name, "client", id, "needs", profile.Needs)
+		}
+	}
 	if len(d.Roles) == 0 {
 		a.log.Warn("the domain has no role, so its people may do nothing; add role NAME { … }", "domain", d.Name)
 	}
@@ -104,28 +108,9 @@ func (a *App) domains() []policy.Domain {
 	return list
 }
 
-// newRegistry returns the built-in host profiles with those of the configuration.
-func newRegistry(clients []ClientProfile) (*client.Registry, error) {
-	var custom []client.Profile
-	for _, c := range clients {
-		if err := c.validate(); err != nil {
-			return nil, err
-		}
-		custom = append(custom, client.Profile{
-			ID: c.ID, Name: c.Name, RedirectURIs: c.RedirectURIs, LoopbackPaths: c.LoopbackPaths,
-			RotationGrace: time.Duration(c.RotationGrace),
-		})
-	}
-	registry, err := client.NewRegistry(custom...)
-	if err != nil {
-		return nil, fmt.Errorf("client: %w", err)
-	}
-	return registry, nil
-}
-
 // profileIDs lists the host profiles that `clients` may name.
 func profileIDs(clients []ClientProfile) ([]string, error) {
-	registry, err := newRegistry(clients)
+	registry, err := registryFor(nil, clients)
 	if err != nil {
 		return nil, err
 	}

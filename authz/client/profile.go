@@ -116,7 +116,9 @@ const (
 
 // judge decides about a redirect URI that ParseRedirectURI accepted.
 func (p *Profile) judge(uri string, parsed *url.URL) fate {
-	if slices.ContainsFunc(p.RedirectURIs, func(known string) bool { return oauth.MatchRedirectURI(known, uri) }) {
+	if slices.ContainsFunc(p.RedirectURIs, func(known string) bool {
+		return known == uri || parsed.Scheme == "http" && oauth.MatchRedirectURI(known, uri)
+	}) {
 		return admitted
 	}
 	if p.admitsLoopback(uri, parsed) {

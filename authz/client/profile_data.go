@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -11,6 +12,9 @@ import (
 
 //go:embed profiles.json
 var builtInProfiles []byte
+
+// builtIns reads the data file once; nobody changes what it returns.
+var builtIns = sync.OnceValues(func() ([]Profile, error) { return decodeProfiles(builtInProfiles) })
 
 // storedProfile is the form of a profile in the data file.
 type storedProfile struct {

@@ -342,6 +342,7 @@ func TestARejectedNameIsWrittenDownOnlyWhenItCanBeShown(t *testing.T) {
 		{"a name with a line end is left out", `{"client_name":"a\nb",` + nobody + `}`, ""},
 		{"the same before other members are checked", `{"client_name":"\u202e"}`, ""},
 		{"the same where the rest is not read", `{"client_name":"\u202e","redirect_uris":1}`, ""},
+		{"a plain name where the rest is not read", `{"client_name":" Some  Agent","redirect_uris":1}`, "Some Agent"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := newEndpoint(t, all)

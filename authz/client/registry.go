@@ -28,7 +28,7 @@ func NewRegistry(custom ...Profile) (*Registry, error) { return NewRegistryFor(n
 // it: lists are joined, and a rotation grace replaces the built-in one; its name
 // stays. Any other id is a new profile, whose name is its id unless it has one.
 func NewRegistryFor(resources []string, custom ...Profile) (*Registry, error) {
-	builtIn, err := decodeProfiles(builtInProfiles)
+	builtIn, err := builtIns()
 	if err != nil {
 		return nil, fmt.Errorf("built-in profiles: %w", err)
 	}

@@ -11,8 +11,12 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/oauth"
 )
 
-// maxExpansions bounds the exact strings that one client block may make.
-const maxExpansions = 100
+const (
+	// maxExpansions bounds the exact strings that one client block may make.
+	maxExpansions = 100
+	// maxValue is the length of the longest host name (RFC 1035 §2.3.4).
+	maxValue = 253
+)
 
 // template is a redirect URI, a loopback path or a document's address in which
 // {name} stands for one label of the host or one segment of the path, or part
@@ -39,13 +43,13 @@ const (
 )
 
 var valueKinds = map[valueKind]struct {
-	pattern string
+	pattern string // roughly: whole decides
 	whole   *regexp.Regexp
 	want    string
 }{
-	label:   {`[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?`, regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`), "one label of a host name in lower case"},
-	host:    {`[a-z0-9.-]{1,253}`, regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+$`), "a host name in lower case, without port"},
-	segment: {`[A-Za-z0-9._~-]{1,128}`, regexp.MustCompile(`^[A-Za-z0-9._~-]{1,128}$`), "one segment of a path: letters, digits and . _ ~ -"},
+	label:   {`[a-z0-9-]+`, regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`), "one label of a host name in lower case"},
+	host:    {`[a-z0-9.-]+`, regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+$`), "a host name in lower case, without port"},
+	segment: {`[A-Za-z0-9._~-]+`, regexp.MustCompile(`^[A-Za-z0-9._~-]{1,128}$`), "one segment of a path: letters, digits and . _ ~ -"},
 }
 
 var placeholder = regexp.MustCompile(`\{([^{}]*)\}`)
@@ -121,7 +125,7 @@ func (t *template) check(name, value string) error {
 			continue
 		}
 		kind := valueKinds[part.kind]
-		if !kind.whole.MatchString(value) || value == "." || value == ".." {
+		if len(value) > maxValue || !kind.whole.MatchString(value) || value == "." || value == ".." {
 			return fmt.Errorf("%s is %q, want %s", name, value, kind.want)
 		}
 	}
