@@ -69,6 +69,14 @@ func (x *exchange) refuse(no *refusal) {
 		h.Set("Retry-After", no.retryAfter)
 	}
 	x.write(no.status, jsonrpc.AppendError(make([]byte, 0, 256), x.msg.ID, no.code, no.message, no.data))
+	if !x.bodyRead && x.r.Body != http.NoBody {
+		// What is left of the body will not be read. HTTP/2 says so by resetting
+		// the stream (RFC 9113 §8.1), and clients in the middle of a long upload
+		// lose an answer that comes in one piece with the reset: it goes first.
+		// Reading on instead would cost us what the sender likes, and does not
+		// help: there may always be more.
+		_ = http.NewResponseController(x.w).Flush() // a writer that cannot has no such stream
+	}
 }
 
 // commonHeaders are on every answer: no cache may keep it, no browser may read

@@ -39,6 +39,7 @@ type exchange struct {
 	start     time.Time
 
 	principal *mcpbridge.Principal
+	bodyRead  bool // to its end
 	msg       jsonrpc.Message
 	params    [len(paramNames)]jsontext.Value
 	era       era

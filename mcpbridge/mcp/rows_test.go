@@ -161,6 +161,15 @@ func TestRows(t *testing.T) {
 		{"a body without content type is refused", list.with("Content-Type:"), 415, -32600, ""},
 		{"a content type with a charset is served", list.with("Content-Type: application/json; charset=utf-8"), 200, 0, ""},
 		{"a content type in capitals is served", list.with("Content-Type: Application/JSON"), 200, 0, ""},
+		{"UTF-8 in capitals and quotes is served", list.with(`Content-Type: application/json; Charset="UTF-8"`), 200, 0, ""},
+		{"a parameter that is no charset is served", list.with("Content-Type: application/json; profile=x"), 200, 0, ""},
+		{"another charset is refused", list.with("Content-Type: application/json; charset=utf-16"), 415, -32600, "in UTF-8"},
+		{"another charset in capitals is refused", list.with("Content-Type: APPLICATION/JSON; CHARSET=UTF-16LE"), 415, -32600, ""},
+		{"another charset in the extended notation is refused", list.with("Content-Type: application/json; charset*=us-ascii''utf-16"), 415, -32600, ""},
+		{"another charset in pieces is refused", list.with("Content-Type: application/json; charset*0=utf-; charset*1=7"), 415, -32600, ""},
+		{"an empty charset is refused", list.with(`Content-Type: application/json; charset=""`), 415, -32600, ""},
+		{"two charsets are refused", list.with("Content-Type: application/json; charset=utf-8; charset=utf-16"), 415, -32600, ""},
+		{"two content types are refused", call{token: tokenWriter, body: list.body, headers: append(list.headers, "Content-Type: application/json", "Content-Type: application/json; charset=utf-16")}, 415, -32600, ""},
 		{"a packed body is refused", list.with("Content-Encoding: gzip"), 415, -32600, ""},
 	}
 	e := serve(t)

@@ -168,6 +168,7 @@ func TestAnEmptyPageIsToldFromAnEmptyList(t *testing.T) {
 	const (
 		past   = "There is nothing on this page: the results end before it. Ask for an earlier page; the first is 1."
 		hidden = "Nothing on this page can be shown. More results: page 3."
+		first  = "Nothing on this page can be shown. More results: page 2."
 	)
 	empty := func(total, pages int) reply {
 		return reply{body: fmt.Sprintf(`{"items":[],"total":%d,"page":2,"size":25,"pages":%d}`, total, pages)}
@@ -179,6 +180,9 @@ func TestAnEmptyPageIsToldFromAnEmptyList(t *testing.T) {
 	}{
 		{"apps past the end", "search_apps", `{"page":10000}`, "GET /appstore/apps", empty(3, 1), past},
 		{"apps that cannot be shown, with more to come", "search_apps", `{"page":2}`, "GET /appstore/apps", empty(70, 3), hidden},
+		{"a first page that cannot be shown, with more apps to come", "search_apps", `{}`, "GET /appstore/apps", empty(70, 3), first},
+		{"a first page that cannot be shown, with more permissions to come", "list_requestable_permissions", `{"app_id":"hub"}`, "GET /appstore/requestable_permissions", empty(150, 3), first},
+		{"a first page of others only, with more requests to come", "list_access_requests", `{}`, "GET /appstore/access_requests", empty(70, 3), first},
 		{"no app at all", "search_apps", `{}`, "GET /appstore/apps", empty(0, 0), "No app matches. Try a shorter part of the name, or leave query out to list all apps."},
 		{"permissions past the end", "list_requestable_permissions", `{"app_id":"hub","page":2}`, "GET /appstore/requestable_permissions", empty(3, 1), past},
 		{"permissions that cannot be shown, with more to come", "list_requestable_permissions", `{"app_id":"hub","page":2}`, "GET /appstore/requestable_permissions", empty(150, 3), hidden},
