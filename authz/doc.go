@@ -9,6 +9,7 @@
 //
 //	oauth                vocabulary: errors, parameters, PKCE, redirect URIs
 //	client               host profiles, registration, client authentication
+//	document             clients known by their metadata document
 //	authorize            the authorization endpoint
 //	login, idp, session  signing people in
 //	consent              asking them

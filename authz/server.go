@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/client"
 	"github.com/teamlumos/mcp-edge/authz/consent"
 	"github.com/teamlumos/mcp-edge/authz/discovery"
+	"github.com/teamlumos/mcp-edge/authz/document"
 	"github.com/teamlumos/mcp-edge/authz/grant"
 	"github.com/teamlumos/mcp-edge/authz/idp"
 	"github.com/teamlumos/mcp-edge/authz/keys"
@@ -56,18 +58,21 @@ type Config struct {
 	Lifetimes grant.Lifetimes
 	// DynamicRegistration offers the registration endpoint (RFC 7591).
 	DynamicRegistration bool
-	Clock               clock.Clock  // default clock.System
-	Rand                io.Reader    // default crypto/rand
-	Log                 *slog.Logger // default slog.Default()
+	// Documents fetches client id metadata documents; nil refuses such clients.
+	Documents document.Fetcher
+	Clock     clock.Clock  // default clock.System
+	Rand      io.Reader    // default crypto/rand
+	Log       *slog.Logger // default slog.Default()
 }
 
-// Server is the authorization server of one configuration. It holds nothing
-// that must be closed.
+// Server is the authorization server of one configuration. Close it when it is
+// not used any more.
 type Server struct {
-	grants   *grant.Service
-	metadata *discovery.Document
-	exact    map[string]http.Handler
-	below    map[string]http.Handler // by prefix that ends in a slash
+	grants    *grant.Service
+	metadata  *discovery.Document
+	documents *document.Service // nil = off
+	exact     map[string]http.Handler
+	below     map[string]http.Handler // by prefix that ends in a slash
 }
 
 // New puts a server together.
@@ -92,6 +97,11 @@ func New(cfg Config) (*Server, error) {
 	if s.grants, err = newGrants(cfg, minter); err != nil {
 		return nil, err
 	}
+	if cfg.Documents != nil {
+		if s.documents, err = newDocuments(cfg); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.mountPages(cfg, minter); err != nil {
 		return nil, err
 	}
@@ -99,6 +109,29 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// Close ends fetches of metadata documents that are under way.
+func (s *Server) Close() {
+	if s.documents != nil {
+		s.documents.Close()
+	}
+}
+
+// RefreshDocuments fetches metadata documents anew every interval, the first
+// time after one, until ctx ends. A start must not depend on other people's
+// servers, and the copies that the product brings are good for longer.
+func (s *Server) RefreshDocuments(ctx context.Context, interval time.Duration) {
+	if s.documents == nil {
+		return
+	}
+	timer := time.NewTimer(interval)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+		s.documents.Run(ctx, interval)
+	}
 }
 
 // Grants returns the grant service, by which resource servers verify tokens.
@@ -172,7 +205,7 @@ func (s *Server) mountPages(cfg Config, minter *opaque.Minter) error {
 		return err
 	}
 	authorizing, err := authorize.New(authorize.Config{
-		Issuer: cfg.Issuer, Pages: pages, Transactions: transactions, Store: cfg.Store, Policy: cfg.Policy,
+		Issuer: cfg.Issuer, Pages: pages, Transactions: transactions, Store: clients{cfg.Store, s.documents}, Policy: cfg.Policy,
 		Directory: cfg.Directory, Audit: cfg.Audit, Clock: cfg.Clock, Rand: cfg.Rand, Log: cfg.Log,
 	})
 	if err != nil {
@@ -207,15 +240,15 @@ func (s *Server) mountPages(cfg Config, minter *opaque.Minter) error {
 
 // mountEndpoints wires what clients call: registration, tokens, metadata.
 func (s *Server) mountEndpoints(cfg Config, minter *opaque.Minter) error {
-	clients, err := client.NewAuthenticator(cfg.Store, 0)
+	authenticator, err := client.NewAuthenticator(cfg.Store, 0)
 	if err != nil {
 		return err
 	}
-	tokens, err := token.New(token.Config{Grants: s.grants, Clients: clients, Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log})
+	tokens, err := token.New(token.Config{Grants: s.grants, Clients: authenticator, Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log})
 	if err != nil {
 		return err
 	}
-	revoking, err := revoke.New(revoke.Config{Grants: s.grants, Clients: clients, Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log})
+	revoking, err := revoke.New(revoke.Config{Grants: s.grants, Clients: authenticator, Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log})
 	if err != nil {
 		return err
 	}
@@ -255,7 +288,7 @@ func (s *Server) mountDocuments(cfg Config) error {
 	}
 	var err error
 	s.metadata, err = discovery.NewServer(discovery.ServerConfig{
-		Issuer: cfg.Issuer, Scopes: scopes, DynamicRegistration: cfg.DynamicRegistration,
+		Issuer: cfg.Issuer, Scopes: scopes, DynamicRegistration: cfg.DynamicRegistration, MetadataDocuments: s.documents != nil,
 	})
 	if err != nil {
 		return fmt.Errorf("metadata: %w", err)

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -8,12 +9,17 @@ import (
 
 	"github.com/teamlumos/mcp-edge/authz"
 	"github.com/teamlumos/mcp-edge/authz/discovery"
+	"github.com/teamlumos/mcp-edge/authz/document"
 	"github.com/teamlumos/mcp-edge/authz/grant"
 	"github.com/teamlumos/mcp-edge/internal/clock"
+	"github.com/teamlumos/mcp-edge/internal/safehttp"
 	"github.com/teamlumos/mcp-edge/mcpbridge/assertion"
 	"github.com/teamlumos/mcp-edge/mcpbridge/backend"
 	"github.com/teamlumos/mcp-edge/mcpbridge/mcp"
 )
+
+// documentInterval is how often metadata documents are looked at for changes.
+const documentInterval = time.Hour
 
 // build makes the handlers of a configuration: first the clients of the
 // backends, which sign-in asks about people; then the authorization server;
@@ -27,6 +33,20 @@ func (a *App) build(run *running) error {
 			return fmt.Errorf("mcp_bridge %s: %w", b.Path, err)
 		}
 		backends[b.Resource], people[b.Resource] = c, c
+	}
+	var documents document.Fetcher
+	if a.Registration.metadataDocuments() {
+		var own []string
+		for _, address := range append(a.resources(), a.Issuer) {
+			if u, err := url.Parse(address); err == nil {
+				own = append(own, u.Hostname())
+			}
+		}
+		fetcher, err := safehttp.New(safehttp.Config{OwnHosts: own})
+		if err != nil {
+			return fmt.Errorf("fetching metadata documents: %w", err)
+		}
+		documents = fetcher
 	}
 	tokens := a.Tokens.withDefaults()
 	server, err := authz.New(authz.Config{
@@ -48,12 +68,25 @@ func (a *App) build(run *running) error {
 			RotationGrace: time.Duration(tokens.RotationGrace),
 		},
 		DynamicRegistration: a.Registration.dynamic(),
+		Documents:           documents,
 		Clock:               clock.System,
 		Log:                 a.log,
 	})
 	if err != nil {
 		return fmt.Errorf("building the authorization server: %w", err)
 	}
+	refreshing, stop := context.WithCancel(context.Background())
+	refreshed := make(chan struct{})
+	go func() {
+		defer close(refreshed)
+		server.RefreshDocuments(refreshing, documentInterval)
+	}()
+	a.held = append(a.held, func() error {
+		stop()
+		server.Close()
+		<-refreshed
+		return nil
+	})
 	run.auth = server
 	run.endpoints = make(map[string]http.Handler, len(a.bridges))
 	for _, b := range a.bridges {

@@ -31,7 +31,7 @@ var (
 //	    }
 //	    registration {
 //	        dynamic            on|off
-//	        metadata_documents off
+//	        metadata_documents on|off
 //	    }
 //	    client <id> { … }
 //	    domain <name> { … }
@@ -191,11 +191,10 @@ func (a *App) parseRegistration(d *caddyfile.Dispenser) error {
 			return at(line, fmt.Errorf("%s is %q, want on or off", name, value))
 		}
 		on := value == "on"
-		switch {
-		case name == "dynamic":
+		if name == "dynamic" {
 			a.Registration.Dynamic = &on
-		case on:
-			return at(line, fmt.Errorf("metadata_documents on is not available in this version: write metadata_documents off, or leave the line out"))
+		} else {
+			a.Registration.MetadataDocuments = &on
 		}
 	}
 	return nil

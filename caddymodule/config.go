@@ -31,6 +31,10 @@ type Registration struct {
 	// redirect addresses match a host profile that an enabled domain allows are
 	// registered. Default: true.
 	Dynamic *bool `json:"dynamic,omitempty"`
+
+	// Whether clients may be known by the URL of their metadata document. Only
+	// documents that a host profile lists are read. Default: true.
+	MetadataDocuments *bool `json:"metadata_documents,omitempty"`
 }
 
 // ClientProfile is a host profile of the operator's own, or an addition to a
@@ -130,4 +134,8 @@ func (t *Tokens) withDefaults() Tokens {
 // dynamic says whether clients may register themselves.
 func (r *Registration) dynamic() bool {
 	return r == nil || r.Dynamic == nil || *r.Dynamic
+}
+
+func (r *Registration) metadataDocuments() bool {
+	return r == nil || r.MetadataDocuments == nil || *r.MetadataDocuments
 }

@@ -26,6 +26,9 @@ type ServerConfig struct {
 	Scopes []string
 	// DynamicRegistration says that the registration endpoint answers.
 	DynamicRegistration bool
+	// MetadataDocuments says that a client may be known by the URL of its
+	// metadata document (draft-ietf-oauth-client-id-metadata-document).
+	MetadataDocuments bool
 }
 
 // serverMetadata are the members of RFC 8414 §2 and RFC 9207 §3. Each member
@@ -46,6 +49,7 @@ type serverMetadata struct {
 	RevocationAuthMethods []string `json:"revocation_endpoint_auth_methods_supported"`
 	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
 	IssParameter          bool     `json:"authorization_response_iss_parameter_supported"`
+	MetadataDocuments     bool     `json:"client_id_metadata_document_supported,omitzero"`
 }
 
 // NewServer makes the metadata document of the authorization server. Serve it
@@ -70,6 +74,7 @@ func NewServer(cfg ServerConfig) (*Document, error) {
 		RevocationAuthMethods: authMethods,
 		ChallengeMethods:      []string{"S256"},
 		IssParameter:          true,
+		MetadataDocuments:     cfg.MetadataDocuments,
 	}
 	if cfg.DynamicRegistration {
 		m.RegistrationEndpoint = cfg.Issuer + "/register"

@@ -34,6 +34,7 @@ type Store interface {
 // ErrNotFound or an error that is ErrUnavailable.
 type Reader interface {
 	ClientReader
+	DocumentReader
 	UserReader
 	SessionReader
 	ApprovalReader
@@ -53,6 +54,7 @@ type Updater interface {
 type Tx interface {
 	Reader
 	ClientWriter
+	DocumentWriter
 	UserWriter
 	SessionWriter
 	ApprovalWriter
@@ -63,6 +65,7 @@ type Tx interface {
 type Sweeper interface {
 	// Sweep deletes at most limit rows of each kind that ended before their
 	// retention at time now, and says how many were deleted of each kind.
+	// Documents have no end: there are no more than host profiles list.
 	Sweep(ctx context.Context, now time.Time, limit int) (Swept, error)
 }
 
@@ -73,21 +76,29 @@ type Swept struct {
 
 // Retention of rows after their end.
 const (
-	// KeepUnusedClient is how long a registration that nobody ever approved lives.
+	// KeepUnusedClient is how long a client that nobody ever approved lives,
+	// whatever its kind.
 	KeepUnusedClient = 24 * time.Hour
 	// KeepCode is how long a code row stays after its expiry, so that a replay
 	// is recognised as one.
 	KeepCode = 24 * time.Hour
 	// KeepFamily is how long an ended family stays, for audit and theft detection.
 	KeepFamily = 30 * 24 * time.Hour
+	// KeepSealed is how long the sealed answer of a rotation stays: the longest
+	// rotation grace that can be configured. Past it nobody can be answered with
+	// it any more.
+	KeepSealed = 10 * time.Minute
 )
 
-// Hash is the SHA-256 of an opaque credential; credentials themselves are never stored.
+// Hash is a SHA-256, mostly of an opaque credential; credentials themselves are
+// never stored.
 type Hash [32]byte
 
-// Client is a registered OAuth client (RFC 7591).
+// Client is an OAuth client: one that registered itself (RFC 7591), or one that
+// a client id metadata document describes.
 type Client struct {
 	ID      string
+	Kind    string // "" = dynamically registered, "document" = ID is the URL of its metadata document
 	Profile string // id of the host profile that its redirect URIs matched
 	Name    string // display name, cleaned
 	// RedirectURIs are the admitted ones, exact strings.
@@ -101,6 +112,9 @@ type Client struct {
 	SoftwareVersion string
 	CreatedAt       time.Time
 	AuthorizedAt    time.Time // first approval; zero = never, then the sweeper may remove it
+	UpdatedAt       time.Time // when its metadata was last written; zero = at CreatedAt
+	// MetadataHash is over the metadata on which consent depends; zero = not tracked.
+	MetadataHash Hash
 }
 
 // ClientReader reads clients.
@@ -112,10 +126,34 @@ type ClientReader interface {
 type ClientWriter interface {
 	// CreateClient inserts c; ErrConflict when the id exists.
 	CreateClient(ctx context.Context, c Client) error
+	// PutClient inserts c, or replaces the client with that id. CreatedAt and
+	// AuthorizedAt of an existing one stay where those of c are zero, so that who
+	// writes metadata need not know what happened meanwhile.
+	PutClient(ctx context.Context, c Client) error
 	// MarkClientAuthorized sets AuthorizedAt if it is zero.
 	MarkClientAuthorized(ctx context.Context, id string, at time.Time) error
 	// DeleteClient removes it.
 	DeleteClient(ctx context.Context, id string) error
+}
+
+// Document is the last good copy of a client id metadata document, as it was
+// fetched. Nil and empty bodies are the same.
+type Document struct {
+	URL       string // the client id, exact string
+	Body      []byte
+	FetchedAt time.Time
+	ExpiresAt time.Time // from then on it is fetched again; it stays readable
+}
+
+// DocumentReader reads copies of metadata documents.
+type DocumentReader interface {
+	Document(ctx context.Context, url string) (Document, error)
+}
+
+// DocumentWriter writes copies of metadata documents.
+type DocumentWriter interface {
+	// SaveDocument inserts d, or replaces the copy with that URL.
+	SaveDocument(ctx context.Context, d Document) error
 }
 
 // User is a person as the identity provider described them at the last sign-in.

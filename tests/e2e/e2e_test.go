@@ -26,6 +26,7 @@ var appstoreTools = []string{"search_apps", "get_app", "list_requestable_permiss
 
 // walk is what clients/walk.mjs and clients/remote.mjs report.
 type walk struct {
+	ClientID            string
 	UnauthorizedFirst   bool
 	ProtocolVersion     string
 	Iss                 string

@@ -9,14 +9,15 @@ import (
 )
 
 const (
-	familyColumns = `f.id, f.domain, f.user_id, f.subject, f.client_id, f.resource, f.scopes, f.gen,
+	// familyColumns are those beside the key.
+	familyColumns = `f.domain, f.user_id, f.subject, f.client_id, f.resource, f.scopes, f.gen,
 	f.created_at, f.absolute_end, f.idle_end, f.revoked_at, f.revoked_why`
 	tokenColumns = `t.hash, t.family_id, t.scopes, t.issued_at, t.expires_at, t.revoked_at`
 )
 
 var (
-	selectFamily = query("family", `SELECT `+familyColumns+` FROM families f WHERE f.id = ?`)
-	selectLive   = query("live families of user", `SELECT `+familyColumns+` FROM families f
+	selectFamily = query("family", `SELECT f.id, `+familyColumns+` FROM families f WHERE f.id = ?`)
+	selectLive   = query("live families of user", `SELECT f.id, `+familyColumns+` FROM families f
 		WHERE f.user_id = ? AND f.revoked_at = 0 AND f.absolute_end > ? AND f.idle_end > ?
 		ORDER BY f.created_at DESC, f.id`)
 	insertFamily = command("create family", `INSERT INTO families (id, domain, user_id, subject, client_id, resource,
@@ -37,7 +38,8 @@ var (
 		(hash, family_id, scopes, issued_at, expires_at, revoked_at) VALUES (?, ?, ?, ?, ?, ?)`)
 	saveToken = command("save access token", `UPDATE access_tokens SET revoked_at = ? WHERE hash = ?`)
 
-	// A token whose user or client is gone is not found, and so refused.
+	// A token whose user or client is gone is not found, and so refused. The key of
+	// a joined row is the column that refers to it, and read once.
 	selectAccess = query("access", `SELECT `+tokenColumns+`, `+familyColumns+`, `+userColumns+`, `+clientColumns+`
 		FROM access_tokens t
 		JOIN families f ON f.id = t.family_id
@@ -46,7 +48,7 @@ var (
 		WHERE t.hash = ?`)
 )
 
-// familyDest are the scan targets for familyColumns.
+// familyDest are the scan targets for the key and familyColumns.
 func familyDest(f *store.Family) []any {
 	return []any{
 		&f.ID, &f.Domain, &f.UserID, &f.Subject, &f.ClientID, &f.Resource, toList{&f.Scopes}, &f.Gen,
@@ -108,10 +110,11 @@ func (r reads) AccessToken(ctx context.Context, h store.Hash) (store.AccessToken
 // keys, so that token, family, user and client are of one moment.
 func (r reads) Access(ctx context.Context, h store.Hash) (store.Access, error) {
 	var a store.Access
-	dest := slices.Concat(tokenDest(&a.Token), familyDest(&a.Family), userDest(&a.User), clientDest(&a.Client))
+	dest := slices.Concat(tokenDest(&a.Token), familyDest(&a.Family)[1:], userDest(&a.User)[1:], clientDest(&a.Client)[1:])
 	if err := r.row(ctx, selectAccess, dest, h[:]); err != nil {
 		return store.Access{}, err
 	}
+	a.Family.ID, a.User.ID, a.Client.ID = a.Token.FamilyID, a.Family.UserID, a.Family.ClientID
 	return a, nil
 }
 

@@ -153,7 +153,18 @@ func TestTheSchemaRefusesWhatTheRulesForbid(t *testing.T) {
 		"a confidential client without a secret": func(tx store.Tx) error {
 			return tx.CreateClient(ctx, store.Client{ID: "c", AuthMethod: "client_secret_basic"})
 		},
-		"a client without an id": func(tx store.Tx) error { return tx.CreateClient(ctx, store.Client{}) },
+		"a client without an id":             func(tx store.Tx) error { return tx.CreateClient(ctx, store.Client{}) },
+		"a client that is put without an id": func(tx store.Tx) error { return tx.PutClient(ctx, store.Client{}) },
+		"a confidential client that is put without a secret": func(tx store.Tx) error {
+			return errors.Join(storetest.Seed(ctx, tx),
+				tx.PutClient(ctx, store.Client{ID: "client", AuthMethod: "client_secret_basic"}))
+		},
+		"a metadata hash that is none": func(tx store.Tx) error {
+			return errors.Join(storetest.Seed(ctx, tx), sqlite.ExecIn(ctx, tx, "UPDATE clients SET metadata_hash = x'00'"))
+		},
+		"a document without an address": func(tx store.Tx) error {
+			return tx.SaveDocument(ctx, store.Document{Body: []byte("{}")})
+		},
 		"a live family with an end reason": func(tx store.Tx) error {
 			return errors.Join(storetest.Seed(ctx, tx), tx.SaveFamily(ctx, store.Family{ID: "family", RevokedWhy: "user"}))
 		},

@@ -7,13 +7,11 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/store"
 )
 
-// keepSealed is how long a sealed answer stays: the longest rotation grace that
-// can be configured. Past it nobody can be answered with it any more.
-const keepSealed = 10 * time.Minute
-
 // The sweeper's commands take a moment and a limit; oldest first, by an index.
 // "Ended before" is strict: at the moment itself a row is still there.
 var (
+	// Of either kind: a client that a metadata document describes is made again
+	// when somebody comes back with it.
 	sweepClients = command("sweep clients", `DELETE FROM clients WHERE id IN (
 		SELECT c.id FROM clients c WHERE c.authorized_at = 0 AND c.created_at < ?1
 		-- A person may be looking at its consent page, or have approved it.
@@ -37,7 +35,9 @@ var (
 
 // Sweep implements store.Sweeper. Each kind is an update of its own, so that
 // other writers get their turn in between; on an error the counts say what was
-// deleted before it. A limit of zero or less deletes nothing.
+// deleted before it. A limit of zero or less deletes nothing. Documents are not
+// swept: their number is bounded by the lists of the host profiles, and the last
+// good copy is wanted longest when its host does not answer any more.
 func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (store.Swept, error) {
 	var swept store.Swept
 	if limit <= 0 {
@@ -53,7 +53,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (store.Swep
 		{&swept.Sessions, sweepSessions, 0},
 		{&swept.Codes, sweepCodes, store.KeepCode},
 		{&swept.AccessTokens, sweepTokens, 0},
-		{&swept.SealedAnswers, sweepSealed, keepSealed},
+		{&swept.SealedAnswers, sweepSealed, store.KeepSealed},
 		{&swept.Families, sweepFamilies, store.KeepFamily},
 		{&swept.Clients, sweepClients, store.KeepUnusedClient},
 	} {

@@ -6,11 +6,12 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/store"
 )
 
-const userColumns = `u.id, u.domain, u.issuer, u.subject, u.email, u.name, u.groups, u.created_at, u.signed_in`
+// userColumns are those beside the key.
+const userColumns = `u.domain, u.issuer, u.subject, u.email, u.name, u.groups, u.created_at, u.signed_in`
 
 var (
-	selectUser   = query("user", `SELECT `+userColumns+` FROM users u WHERE u.id = ?`)
-	selectPerson = query("user", `SELECT `+userColumns+` FROM users u
+	selectUser   = query("user", `SELECT u.id, `+userColumns+` FROM users u WHERE u.id = ?`)
+	selectPerson = query("user", `SELECT u.id, `+userColumns+` FROM users u
 		WHERE u.domain = ? AND u.issuer = ? AND u.subject = ?`)
 	upsertUser = command("upsert user", `INSERT INTO users
 		(id, domain, issuer, subject, email, name, groups, created_at, signed_in)
@@ -28,7 +29,7 @@ var (
 	deleteUserApprovals = command("delete approvals of user", `DELETE FROM approvals WHERE user_id = ?`)
 )
 
-// userDest are the scan targets for userColumns.
+// userDest are the scan targets for the key and userColumns.
 func userDest(u *store.User) []any {
 	return []any{
 		&u.ID, &u.Domain, &u.Issuer, &u.Subject, &u.Email, &u.Name, toList{&u.Groups},

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -32,6 +33,81 @@ var clientCases = []testCase{
 		err := attempt(t, s, func(ctx context.Context, tx store.Tx) error { return tx.CreateClient(ctx, other) })
 		fails(t, "second client", err, store.ErrConflict)
 		same(t, "client", read(t, s.Client, "client"), sampleClient("client"))
+	}},
+	{"a client that is put is read as it was given", func(t *testing.T, s store.Store) {
+		want := documentClient("https://c.example/client.json")
+		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.PutClient(ctx, want) })
+		same(t, "client", read(t, s.Client, want.ID), want)
+	}},
+	{"a client that is put replaces every member of the one before, and no other client", func(t *testing.T, s store.Store) {
+		seed(t, s)
+		want, other := sampleClient("another"), sampleClient("other")
+		want.ID = "client"
+		want.RedirectURIs, want.GrantTypes, want.AuthMethod = []string{"https://new.example/cb"}, nil, "client_secret_post"
+		want.Scope, want.ApplicationType, want.SoftwareID, want.SoftwareVersion = "new:scope", "native", "new software", "2"
+		want.CreatedAt, want.AuthorizedAt, want.UpdatedAt = base.Add(time.Hour), base.Add(2*time.Hour), base.Add(3*time.Hour)
+		update(t, s, func(ctx context.Context, tx store.Tx) error {
+			return errors.Join(tx.CreateClient(ctx, other), tx.PutClient(ctx, want))
+		})
+		same(t, "client", read(t, s.Client, "client"), want)
+		same(t, "client of the access", read(t, s.Access, hash("token")).Client, want)
+		same(t, "other client", read(t, s.Client, "other"), other)
+	}},
+	{"a client that is put without secret and hash has none", func(t *testing.T, s store.Store) {
+		seed(t, s)
+		want := sampleClient("client")
+		want.AuthMethod, want.SecretHash, want.MetadataHash, want.UpdatedAt = "none", store.Hash{}, store.Hash{}, time.Time{}
+		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.PutClient(ctx, want) })
+		same(t, "client", read(t, s.Client, "client"), want)
+	}},
+	{"a put without creation time keeps that of the client before", func(t *testing.T, s store.Store) {
+		seed(t, s)
+		c, want := sampleClient("client"), sampleClient("client")
+		c.CreatedAt, c.AuthorizedAt = time.Time{}, base.Add(time.Hour)
+		want.AuthorizedAt = c.AuthorizedAt
+		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.PutClient(ctx, c) })
+		same(t, "client", read(t, s.Client, "client"), want)
+	}},
+	{"a put without approval time keeps that of the client before", func(t *testing.T, s store.Store) {
+		seed(t, s)
+		c, want := sampleClient("client"), sampleClient("client")
+		c.CreatedAt, c.AuthorizedAt = base.Add(time.Hour), time.Time{}
+		want.CreatedAt = c.CreatedAt
+		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.PutClient(ctx, c) })
+		same(t, "client", read(t, s.Client, "client"), want)
+	}},
+	{"a put of a new client without times leaves them zero", func(t *testing.T, s store.Store) {
+		c := documentClient("https://c.example/client.json")
+		c.CreatedAt = time.Time{}
+		for range 2 { // new, then over itself
+			update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.PutClient(ctx, c) })
+			same(t, "client", read(t, s.Client, c.ID), c)
+		}
+	}},
+	{"a put leaves the client's grants and approvals alone", func(t *testing.T, s store.Store) {
+		seed(t, s)
+		a := sampleApproval("a", "session", "user", "client")
+		update(t, s, func(ctx context.Context, tx store.Tx) error {
+			return errors.Join(tx.CreateApproval(ctx, a), tx.PutClient(ctx, sampleClient("client")))
+		})
+		checkSeed(t, s)
+		same(t, "approval", read(t, s.Approval, "a"), a)
+	}},
+	{"an id that was put is taken", func(t *testing.T, s store.Store) {
+		want := documentClient("https://c.example/client.json")
+		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.PutClient(ctx, want) })
+		err := attempt(t, s, func(ctx context.Context, tx store.Tx) error { return tx.CreateClient(ctx, sampleClient(want.ID)) })
+		fails(t, "registration", err, store.ErrConflict)
+		same(t, "client", read(t, s.Client, want.ID), want)
+	}},
+	{"a mark changes the approval's time and nothing else", func(t *testing.T, s store.Store) {
+		want := documentClient("https://c.example/client.json")
+		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.PutClient(ctx, want) })
+		want.AuthorizedAt = base.Add(time.Hour)
+		update(t, s, func(ctx context.Context, tx store.Tx) error {
+			return tx.MarkClientAuthorized(ctx, want.ID, want.AuthorizedAt)
+		})
+		same(t, "client", read(t, s.Client, want.ID), want)
 	}},
 	{"the first approval's time stays", func(t *testing.T, s store.Store) {
 		c := sampleClient("c")

@@ -105,6 +105,24 @@ var concurrencyCases = []testCase{
 			}
 		}
 	}},
+	{"no approval is lost among clients that are put at the same time", func(t *testing.T, s store.Store) {
+		const url = "https://c.example/client.json"
+		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.PutClient(ctx, documentClient(url)) })
+		together(20, func(i int) {
+			err := attempt(t, s, func(ctx context.Context, tx store.Tx) error {
+				if i == 10 {
+					return tx.MarkClientAuthorized(ctx, url, base.Add(time.Hour))
+				}
+				return tx.PutClient(ctx, documentClient(url))
+			})
+			if err != nil {
+				t.Errorf("update %d: %v", i, err)
+			}
+		})
+		want := documentClient(url)
+		want.AuthorizedAt = base.Add(time.Hour)
+		same(t, "client", read(t, s.Client, url), want)
+	}},
 	{"a first sign-in of one person from ten browsers makes one person", func(t *testing.T, s store.Store) {
 		var mu sync.Mutex
 		ids := map[string]bool{}

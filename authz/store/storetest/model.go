@@ -19,6 +19,7 @@ type generationKey struct {
 // without how. It is not safe for concurrent use.
 type model struct {
 	clients     map[string]store.Client
+	documents   map[string]store.Document
 	users       map[string]store.User
 	sessions    map[store.Hash]store.Session
 	approvals   map[string]store.Approval
@@ -30,7 +31,7 @@ type model struct {
 
 func newModel() *model {
 	return &model{
-		clients: map[string]store.Client{}, users: map[string]store.User{},
+		clients: map[string]store.Client{}, documents: map[string]store.Document{}, users: map[string]store.User{},
 		sessions: map[store.Hash]store.Session{}, approvals: map[string]store.Approval{},
 		codes: map[store.Hash]store.Code{}, families: map[string]store.Family{},
 		generations: map[generationKey]store.Generation{}, tokens: map[store.Hash]store.AccessToken{},
@@ -40,7 +41,7 @@ func newModel() *model {
 // clone is the state to go back to. Rows are replaced, never changed in place.
 func (m *model) clone() *model {
 	return &model{
-		clients: maps.Clone(m.clients), users: maps.Clone(m.users),
+		clients: maps.Clone(m.clients), documents: maps.Clone(m.documents), users: maps.Clone(m.users),
 		sessions: maps.Clone(m.sessions), approvals: maps.Clone(m.approvals),
 		codes: maps.Clone(m.codes), families: maps.Clone(m.families),
 		generations: maps.Clone(m.generations), tokens: maps.Clone(m.tokens),
@@ -89,6 +90,18 @@ func find[K comparable, V any](rows map[K]V, key K) (V, error) {
 		return v, store.ErrNotFound
 	}
 	return v, nil
+}
+
+func (m *model) putClient(c store.Client) {
+	if old, ok := m.clients[c.ID]; ok {
+		if c.CreatedAt.IsZero() {
+			c.CreatedAt = old.CreatedAt
+		}
+		if c.AuthorizedAt.IsZero() {
+			c.AuthorizedAt = old.AuthorizedAt
+		}
+	}
+	m.clients[c.ID] = c
 }
 
 func (m *model) upsertUser(u store.User) (store.User, error) {
@@ -165,7 +178,7 @@ func (m *model) sweep(now time.Time) store.Swept {
 	out.Codes = drop(m.codes, func(c store.Code) bool { return c.ExpiresAt.Add(store.KeepCode).Before(now) })
 	out.AccessTokens = drop(m.tokens, func(t store.AccessToken) bool { return t.ExpiresAt.Before(now) })
 	for k, g := range m.generations {
-		if len(g.Sealed) > 0 && g.RotatedAt.Add(KeepSealed).Before(now) {
+		if len(g.Sealed) > 0 && g.RotatedAt.Add(store.KeepSealed).Before(now) {
 			g.Sealed = nil
 			m.generations[k] = g
 			out.SealedAnswers++

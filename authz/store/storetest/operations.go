@@ -18,6 +18,23 @@ var operations = []func(w *walk, ctx context.Context, tx store.Tx) (got, want er
 		return tx.CreateClient(ctx, c), create(w.model.clients, c.ID, c)
 	},
 	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		c := sampleClient(w.name("client"))
+		if rapid.Bool().Draw(w.T, "of a document") {
+			c = documentClient(c.ID)
+		}
+		c.Name = w.name("display name")
+		c.CreatedAt, c.AuthorizedAt, c.UpdatedAt = w.when("created"), w.when("authorized"), w.when("updated")
+		w.model.putClient(c)
+		return tx.PutClient(ctx, c), nil
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		d := sampleDocument(w.name("document"))
+		d.Body = rapid.SliceOfN(rapid.Byte(), 0, 8).Draw(w.T, "body")
+		d.FetchedAt, d.ExpiresAt = w.when("fetched"), w.when("expires")
+		w.model.documents[d.URL] = d
+		return tx.SaveDocument(ctx, d), nil
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
 		id, at := w.name("client"), w.end("at")
 		return tx.MarkClientAuthorized(ctx, id, at), change(w.model.clients, id, func(c *store.Client) {
 			if c.AuthorizedAt.IsZero() {

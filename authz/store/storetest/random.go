@@ -135,6 +135,7 @@ func (w *walk) compare(ctx context.Context, r store.Reader) {
 		n = w.full(n)
 		h := hash(n)
 		look(w, ctx, "client", r.Client, w.model.clients, n)
+		look(w, ctx, "document", r.Document, w.model.documents, n)
 		look(w, ctx, "user", r.User, w.model.users, n)
 		look(w, ctx, "session", r.Session, w.model.sessions, h)
 		look(w, ctx, "approval", r.Approval, w.model.approvals, n)

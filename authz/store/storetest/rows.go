@@ -20,12 +20,28 @@ func hash(name string) store.Hash { return sha256.Sum256([]byte(name)) }
 
 func sampleClient(id string) store.Client {
 	return store.Client{
-		ID: id, Profile: "profile of " + id, Name: "name of " + id,
+		ID: id, Kind: "kind of " + id, Profile: "profile of " + id, Name: "name of " + id,
 		RedirectURIs: []string{"https://" + id + ".example/cb", "http://127.0.0.1/cb"},
 		GrantTypes:   []string{"authorization_code", "refresh_token"},
 		AuthMethod:   "client_secret_basic", SecretHash: hash("secret of " + id),
 		Scope: "apps:read requests:write", ApplicationType: "web", SoftwareID: "software", SoftwareVersion: "1.2.3",
-		CreatedAt: base, AuthorizedAt: base.Add(time.Minute),
+		CreatedAt: base, AuthorizedAt: base.Add(time.Minute), UpdatedAt: base.Add(time.Second),
+		MetadataHash: hash("metadata of " + id),
+	}
+}
+
+// documentClient is a client as a metadata document describes it.
+func documentClient(url string) store.Client {
+	return store.Client{
+		ID: url, Kind: "document", Profile: "profile of " + url, Name: "name of " + url,
+		RedirectURIs: []string{url + "/cb"}, GrantTypes: []string{"authorization_code"}, AuthMethod: "none",
+		ApplicationType: "native", CreatedAt: base, UpdatedAt: base, MetadataHash: hash("metadata of " + url),
+	}
+}
+
+func sampleDocument(url string) store.Document {
+	return store.Document{
+		URL: url, Body: []byte(`{"client_id":"` + url + `"}`), FetchedAt: base, ExpiresAt: base.Add(time.Hour),
 	}
 }
 
@@ -81,18 +97,22 @@ func sampleToken(name, familyID string) store.AccessToken {
 	}
 }
 
-// seed stores a client "client", a user "user" with a session "session", and a
+// seed stores a client "client", a document "document", a user "user" with a session "session", and a
 // family "family" with its first generation and an access token "token".
 func seed(t *testing.T, s store.Store) {
 	t.Helper()
 	update(t, s, Seed)
 }
 
-// Seed stores one row of each lasting kind: a client "client", a user "user"
-// with a session, a family "family" with its first generation and an access
-// token with the hash SeededToken. Benchmarks of engines start from it.
+// Seed stores one row of each lasting kind: a client "client", a document
+// "document", a user "user" with a session, a family "family" with its first
+// generation and an access token with the hash SeededToken. Benchmarks of
+// engines start from it.
 func Seed(ctx context.Context, tx store.Tx) error {
 	if err := tx.CreateClient(ctx, sampleClient("client")); err != nil {
+		return err
+	}
+	if err := tx.SaveDocument(ctx, sampleDocument("document")); err != nil {
 		return err
 	}
 	if _, err := tx.UpsertUser(ctx, sampleUser("user")); err != nil {

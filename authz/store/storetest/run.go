@@ -20,6 +20,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		cases []testCase
 	}{
 		{"clients", clientCases},
+		{"documents", documentCases},
 		{"people", peopleCases},
 		{"approvals", approvalCases},
 		{"codes", codeCases},

@@ -2,16 +2,13 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/teamlumos/mcp-edge/authz/store"
 )
-
-// KeepSealed is how long the sealed answer of a rotation stays: the longest
-// grace that can be configured.
-const KeepSealed = 10 * time.Minute
 
 const tick = time.Microsecond
 
@@ -57,7 +54,7 @@ var sweepCases = []testCase{
 		g := sampleGeneration("family", 1)
 		g.RotatedAt, g.Sealed = base.Add(time.Minute), []byte("sealed")
 		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.SaveGeneration(ctx, g) })
-		around(t, s, g.RotatedAt.Add(KeepSealed), store.Swept{}, store.Swept{SealedAnswers: 1})
+		around(t, s, g.RotatedAt.Add(store.KeepSealed), store.Swept{}, store.Swept{SealedAnswers: 1})
 		g.Sealed = nil
 		same(t, "generation", readGeneration(t, s, "family", 1), g)
 	}},
@@ -80,6 +77,31 @@ var sweepCases = []testCase{
 		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.CreateClient(ctx, c) })
 		around(t, s, c.CreatedAt.Add(store.KeepUnusedClient), store.Swept{}, store.Swept{Clients: 1})
 		absent(t, "client", s.Client, "c")
+	}},
+	{"a client of a metadata document that nobody approved lives a day too, its document stays", func(t *testing.T, s store.Store) {
+		c, d := documentClient("https://c.example/client.json"), sampleDocument("https://c.example/client.json")
+		update(t, s, func(ctx context.Context, tx store.Tx) error {
+			return errors.Join(tx.PutClient(ctx, c), tx.SaveDocument(ctx, d))
+		})
+		around(t, s, c.CreatedAt.Add(store.KeepUnusedClient), store.Swept{}, store.Swept{Clients: 1})
+		absent(t, "client", s.Client, c.ID)
+		swept(t, s, base.Add(10*365*24*time.Hour), 100, store.Swept{})
+		same(t, "document", read(t, s.Document, d.URL), d)
+	}},
+	{"a client of a metadata document that was approved stays", func(t *testing.T, s store.Store) {
+		c := documentClient("https://c.example/client.json")
+		update(t, s, func(ctx context.Context, tx store.Tx) error {
+			return errors.Join(tx.PutClient(ctx, c), tx.MarkClientAuthorized(ctx, c.ID, base.Add(time.Hour)))
+		})
+		swept(t, s, base.Add(10*365*24*time.Hour), 100, store.Swept{})
+		read(t, s.Client, c.ID)
+	}},
+	{"a put with a later creation time lets a client live longer", func(t *testing.T, s store.Store) {
+		c := documentClient("https://c.example/client.json")
+		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.PutClient(ctx, c) })
+		c.CreatedAt = base.Add(store.KeepUnusedClient / 2)
+		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.PutClient(ctx, c) })
+		around(t, s, c.CreatedAt.Add(store.KeepUnusedClient), store.Swept{}, store.Swept{Clients: 1})
 	}},
 	{"a client that was ever approved stays, its grants or not", func(t *testing.T, s store.Store) {
 		seed(t, s)

@@ -160,6 +160,9 @@ func changeEverything(ctx context.Context, tx store.Tx) error {
 	_, err := tx.UpsertUser(ctx, u)
 	return errors.Join(err,
 		tx.CreateClient(ctx, sampleClient("another")),
+		tx.PutClient(ctx, documentClient("client")),
+		tx.SaveDocument(ctx, store.Document{URL: "document", Body: []byte("changed")}),
+		tx.SaveDocument(ctx, sampleDocument("another")),
 		tx.SaveFamily(ctx, f),
 		tx.SaveGeneration(ctx, rotated),
 		tx.CreateGeneration(ctx, sampleGeneration("family", 2)),
@@ -177,7 +180,9 @@ func checkSeed(t *testing.T, s store.Store) {
 	})
 	same(t, "session", read(t, s.Session, hash("session")), sampleSession("session", "user"))
 	same(t, "generation", readGeneration(t, s, "family", 1), sampleGeneration("family", 1))
+	same(t, "document", read(t, s.Document, "document"), sampleDocument("document"))
 	absent(t, "another client", s.Client, "another")
+	absent(t, "another document", s.Document, "another")
 	_, err := s.Generation(t.Context(), "family", 2)
 	fails(t, "generation 2", err, store.ErrNotFound)
 }

@@ -1,10 +1,11 @@
 // An OAuth provider in memory for both SDK generations: instead of opening a
 // browser it asks the robot to walk the pages and keeps the callback address.
 export class RobotProvider {
-  constructor({ robot, person, port = 33445 }) {
+  constructor({ robot, person, port = 33445, document, path = '/oauth/callback' }) {
     this.robot = robot;
     this.person = person;
-    this.redirect = `http://localhost:${port}/oauth/callback`;
+    this.redirect = `http://localhost:${port}${path}`;
+    this.clientMetadataUrl = document; // the client's metadata document, instead of registering
     this.asked = 0; // how often a person would have been asked
     this.answering = true; // false: the person is away
     this.log = [];

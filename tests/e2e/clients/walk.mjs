@@ -3,11 +3,12 @@
 //
 //   node walk.mjs sdk1|client2-legacy|client2-modern
 //
-// Environment: MCP_URL, ISSUER, ROBOT, PERSON.
+// Environment: MCP_URL, ISSUER, ROBOT, PERSON; DOCUMENT is the address of a
+// client's metadata document, with which it introduces itself.
 import { RobotProvider } from './provider.mjs';
 
 const flavour = process.argv[2];
-const { MCP_URL, ISSUER, ROBOT, PERSON } = process.env;
+const { MCP_URL, ISSUER, ROBOT, PERSON, DOCUMENT } = process.env;
 
 const sdk = flavour === 'sdk1'
   ? {
@@ -17,7 +18,7 @@ const sdk = flavour === 'sdk1'
     }
   : await import('@modelcontextprotocol/client');
 
-const provider = new RobotProvider({ robot: ROBOT, person: PERSON });
+const provider = new RobotProvider({ robot: ROBOT, person: PERSON, ...(DOCUMENT && { document: DOCUMENT, path: '/callback' }) });
 const report = { flavour };
 
 function newClient() {
