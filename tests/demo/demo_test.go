@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -39,6 +40,12 @@ func (s *screen) String() string {
 // TestTheDemoConnectsAnAssistantAndEndsCleanly does what a newcomer does with
 // nothing but what the demo says: the ready file and the screen.
 func TestTheDemoConnectsAnAssistantAndEndsCleanly(t *testing.T) {
+	for _, host := range []string{"localhost", "", "127.0.0.1"} {
+		t.Run("at the host "+strconv.Quote(host), func(t *testing.T) { connectTo(t, host+":0") })
+	}
+}
+
+func connectTo(t *testing.T, addr string) {
 	dir, err := os.MkdirTemp("", "demo") // short: a socket lies in it
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +55,7 @@ func TestTheDemoConnectsAnAssistantAndEndsCleanly(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	out, done := &screen{}, make(chan error, 1)
 	go func() {
-		done <- run(ctx, flags{readyFile: readyFile, addrAuth: "localhost:0", addrAPI: ":0", data: dir, logLevel: "ERROR"}, out)
+		done <- run(ctx, flags{readyFile: readyFile, addrAuth: addr, addrAPI: addr, data: dir, logLevel: "ERROR"}, out)
 	}()
 	r := waitReady(t, readyFile, done)
 

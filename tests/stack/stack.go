@@ -119,7 +119,15 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 		"MCP_EDGE_AUDIENCE=" + Audience,
 		"MCP_EDGE_ADMIN=unix/" + filepath.Join(data, "admin.sock") + "|0600",
 	}
+	if isIP(authAddr) || isIP(apiAddr) {
+		s.Env = append(s.Env, "MCP_EDGE_STRICT_SNI=insecure_off") // a handshake names no address
+	}
 	return s, nil
+}
+
+func isIP(hostPort string) bool {
+	host, _, err := net.SplitHostPort(hostPort)
+	return err == nil && net.ParseIP(host) != nil
 }
 
 // Client returns an HTTP client that trusts the gateway's CA.
