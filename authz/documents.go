@@ -14,7 +14,7 @@ import (
 func newDocuments(cfg Config) (*document.Service, error) {
 	return document.New(document.Config{
 		Profiles: documentProfiles{cfg.Profiles}, Fetcher: cfg.Documents,
-		Clients: documentClients{cfg.Store}, Copies: documentCopies{cfg.Store},
+		Clients: documentStore{cfg.Store}, Copies: documentStore{cfg.Store},
 		Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log,
 	})
 }
@@ -32,8 +32,7 @@ func (c clients) Client(ctx context.Context, id string) (store.Client, error) {
 	if c.documents == nil || !strings.HasPrefix(id, document.Prefix) {
 		return c.Store.Client(ctx, id)
 	}
-	record, err := c.documents.ForConsent(ctx, id)
-	return rowOf(record), err
+	return c.documents.ForConsent(ctx, id)
 }
 
 // documentProfiles are the profiles that list documents.
@@ -45,36 +44,16 @@ func (p documentProfiles) ByDocument(url string) (id, name string, ok bool) {
 	return profile.ID, profile.Name, ok
 }
 
-// documentClients keeps the rows that stand for documents.
-type documentClients struct{ store store.Store }
-
-// Client implements document.Clients.
-func (d documentClients) Client(ctx context.Context, id string) (document.Record, error) {
-	row, err := d.store.Client(ctx, id)
-	return document.Record{Client: row, Kind: row.Kind, MetadataHash: row.MetadataHash, UpdatedAt: row.UpdatedAt}, err
-}
+// documentStore keeps the rows that stand for documents, and the last good
+// copies. Each write is a transaction of its own.
+type documentStore struct{ store.Store }
 
 // PutClient implements document.Clients.
-func (d documentClients) PutClient(ctx context.Context, r document.Record) error {
-	return d.store.Update(ctx, func(tx store.Tx) error { return tx.PutClient(ctx, rowOf(r)) })
-}
-
-func rowOf(r document.Record) store.Client {
-	row := r.Client
-	row.Kind, row.MetadataHash, row.UpdatedAt = r.Kind, r.MetadataHash, r.UpdatedAt
-	return row
-}
-
-// documentCopies keeps the last good copies.
-type documentCopies struct{ store store.Store }
-
-// Document implements document.Copies.
-func (d documentCopies) Document(ctx context.Context, url string) (document.Copy, error) {
-	kept, err := d.store.Document(ctx, url)
-	return document.Copy(kept), err
+func (d documentStore) PutClient(ctx context.Context, c store.Client) error {
+	return d.Update(ctx, func(tx store.Tx) error { return tx.PutClient(ctx, c) })
 }
 
 // SaveDocument implements document.Copies.
-func (d documentCopies) SaveDocument(ctx context.Context, c document.Copy) error {
-	return d.store.Update(ctx, func(tx store.Tx) error { return tx.SaveDocument(ctx, store.Document(c)) })
+func (d documentStore) SaveDocument(ctx context.Context, kept store.Document) error {
+	return d.Update(ctx, func(tx store.Tx) error { return tx.SaveDocument(ctx, kept) })
 }

@@ -11,6 +11,7 @@ import (
 const (
 	ClientRegistered    = "client_registered"
 	ClientRejected      = "client_rejected"
+	ClientUpdated       = "client_updated"
 	SignInOK            = "sign_in_ok"
 	SignInFailed        = "sign_in_failed"
 	ConsentGranted      = "consent_granted"

@@ -43,28 +43,21 @@ type Fetcher interface {
 	Get(ctx context.Context, address string) (*safehttp.Answer, error)
 }
 
-// Copy is the last good copy of a document.
-type Copy struct {
-	URL                  string
-	Body                 []byte
-	FetchedAt, ExpiresAt time.Time
-}
-
 // Copies keeps the last good copies across restarts and between nodes. Errors
 // are store.ErrNotFound or store.ErrUnavailable.
 type Copies interface {
-	Document(ctx context.Context, url string) (Copy, error)
+	Document(ctx context.Context, url string) (store.Document, error)
 	// SaveDocument inserts or replaces by URL.
-	SaveDocument(ctx context.Context, c Copy) error
+	SaveDocument(ctx context.Context, d store.Document) error
 }
 
 // Clients keeps the rows that grants refer to. Errors are store.ErrNotFound or
 // store.ErrUnavailable.
 type Clients interface {
-	Client(ctx context.Context, id string) (Record, error)
+	Client(ctx context.Context, id string) (store.Client, error)
 	// PutClient inserts or replaces by id, durably. CreatedAt and AuthorizedAt of an
-	// existing row stay where r's are zero.
-	PutClient(ctx context.Context, r Record) error
+	// existing row stay where c's are zero.
+	PutClient(ctx context.Context, c store.Client) error
 }
 
 // Config configures a Service.
@@ -177,26 +170,25 @@ func (s *Service) Close() {
 // that cannot be had or are not acceptable (then also ErrFetch or ErrInvalid),
 // and store.ErrUnavailable. The text of store.ErrNotFound may be shown to anyone.
 func (s *Service) Client(ctx context.Context, id string) (store.Client, error) {
-	r, err := s.resolve(ctx, id, false)
-	return r.Client, err
+	return s.resolve(ctx, id, false)
 }
 
 // ForConsent is Client for a person who is about to be asked. The last good
 // copy of a document that is out of reach or not acceptable any more is not
 // enough then: it keeps running grants alive and starts none. A pinned document
 // is, because the program vouches for it.
-func (s *Service) ForConsent(ctx context.Context, id string) (Record, error) {
+func (s *Service) ForConsent(ctx context.Context, id string) (store.Client, error) {
 	return s.resolve(ctx, id, true)
 }
 
-func (s *Service) resolve(ctx context.Context, id string, consent bool) (Record, error) {
+func (s *Service) resolve(ctx context.Context, id string, consent bool) (store.Client, error) {
 	profile, name, ok := s.cfg.Profiles.ByDocument(id)
 	if !ok || CheckID(id) != nil {
-		return Record{}, fmt.Errorf("client metadata document: %w", store.ErrNotFound)
+		return store.Client{}, fmt.Errorf("client metadata document: %w", store.ErrNotFound)
 	}
 	current, err := s.current(ctx, id, consent)
 	if err != nil {
-		return Record{}, err
+		return store.Client{}, err
 	}
 	return s.row(ctx, current, profile, name)
 }

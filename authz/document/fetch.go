@@ -113,7 +113,7 @@ func (s *Service) adopt(ctx context.Context, fresh copied, body []byte) error {
 		}
 	}
 	if s.cfg.Copies != nil {
-		kept := Copy{URL: id, Body: body, FetchedAt: fresh.fetched, ExpiresAt: fresh.expires}
+		kept := store.Document{URL: id, Body: body, FetchedAt: fresh.fetched, ExpiresAt: fresh.expires}
 		if err := s.cfg.Copies.SaveDocument(ctx, kept); err != nil {
 			return fmt.Errorf("client metadata document: %w", err)
 		}
@@ -135,7 +135,7 @@ func (s *Service) alarm(ctx context.Context, before, after Document, profile, na
 	s.cfg.Log.WarnContext(ctx, "a client metadata document changed; consent is asked again where it depends on what changed",
 		"client_id", after.ID, "profile", profile, "changed", changed,
 		"redirect_uris_before", before.RedirectURIs, "redirect_uris_after", after.RedirectURIs)
-	return s.record(ctx, clientUpdated, after.ID, name, changed)
+	return s.record(ctx, audit.ClientUpdated, after.ID, name, changed)
 }
 
 // complain reports a failed fetch where it is another failure than the last

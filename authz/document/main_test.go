@@ -41,67 +41,67 @@ func (p profiles) ByDocument(url string) (profile, name string, ok bool) {
 // memory keeps rows and copies as a store would; several services may share it.
 type memory struct {
 	mu      sync.Mutex
-	rows    map[string]document.Record
-	copies  map[string]document.Copy
+	rows    map[string]store.Client
+	copies  map[string]store.Document
 	puts    int
 	failing error
 }
 
 func newMemory() *memory {
-	return &memory{rows: map[string]document.Record{}, copies: map[string]document.Copy{}}
+	return &memory{rows: map[string]store.Client{}, copies: map[string]store.Document{}}
 }
 
-func (m *memory) Client(_ context.Context, id string) (document.Record, error) {
+func (m *memory) Client(_ context.Context, id string) (store.Client, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r, ok := m.rows[id]
+	c, ok := m.rows[id]
 	if m.failing != nil {
-		return document.Record{}, m.failing
+		return store.Client{}, m.failing
 	}
 	if !ok {
-		return document.Record{}, store.ErrNotFound
-	}
-	return r, nil
-}
-
-func (m *memory) PutClient(_ context.Context, r document.Record) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.failing != nil {
-		return m.failing
-	}
-	before := m.rows[r.Client.ID]
-	if r.Client.CreatedAt.IsZero() {
-		r.Client.CreatedAt = before.Client.CreatedAt
-	}
-	if r.Client.AuthorizedAt.IsZero() {
-		r.Client.AuthorizedAt = before.Client.AuthorizedAt
-	}
-	m.rows[r.Client.ID] = r
-	m.puts++
-	return nil
-}
-
-func (m *memory) Document(_ context.Context, url string) (document.Copy, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	c, ok := m.copies[url]
-	if m.failing != nil {
-		return document.Copy{}, m.failing
-	}
-	if !ok {
-		return document.Copy{}, store.ErrNotFound
+		return store.Client{}, store.ErrNotFound
 	}
 	return c, nil
 }
 
-func (m *memory) SaveDocument(_ context.Context, c document.Copy) error {
+func (m *memory) PutClient(_ context.Context, c store.Client) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.failing != nil {
 		return m.failing
 	}
-	m.copies[c.URL] = c
+	before := m.rows[c.ID]
+	if c.CreatedAt.IsZero() {
+		c.CreatedAt = before.CreatedAt
+	}
+	if c.AuthorizedAt.IsZero() {
+		c.AuthorizedAt = before.AuthorizedAt
+	}
+	m.rows[c.ID] = c
+	m.puts++
+	return nil
+}
+
+func (m *memory) Document(_ context.Context, url string) (store.Document, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d, ok := m.copies[url]
+	if m.failing != nil {
+		return store.Document{}, m.failing
+	}
+	if !ok {
+		return store.Document{}, store.ErrNotFound
+	}
+	return d, nil
+}
+
+func (m *memory) SaveDocument(_ context.Context, d store.Document) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.failing != nil {
+		return m.failing
+	}
+	m.copies[d.URL] = d
 	return nil
 }
 
@@ -242,11 +242,11 @@ func (f *fixture) client(t *testing.T) store.Client {
 	return c
 }
 
-func (f *fixture) consent(t *testing.T) document.Record {
+func (f *fixture) consent(t *testing.T) store.Client {
 	t.Helper()
-	r, err := f.ForConsent(t.Context(), f.host.id())
+	c, err := f.ForConsent(t.Context(), f.host.id())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return c
 }

@@ -39,7 +39,7 @@ func TestPinnedCopiesOfTheProduct(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", id, err)
 		}
-		got[id] = r.Client.RedirectURIs
+		got[id] = r.RedirectURIs
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -70,8 +70,8 @@ func TestPinnedCopyIsUsedAtOnceAndNeverFetchedWhileSomebodyWaits(t *testing.T) {
 	f.host.publish(f.text(callback))
 	for range 3 {
 		f.clock.Advance(document.MaxAge)
-		if r := f.consent(t); !slices.Equal(r.Client.RedirectURIs, []string{pinnedURI}) {
-			t.Errorf("got %v", r.Client.RedirectURIs)
+		if r := f.consent(t); !slices.Equal(r.RedirectURIs, []string{pinnedURI}) {
+			t.Errorf("got %v", r.RedirectURIs)
 		}
 	}
 	if n := f.host.asked.Load(); n != 0 {
@@ -91,14 +91,14 @@ func TestRefreshReplacesAPinnedCopyAndRaisesAnAlarm(t *testing.T) {
 				f.client(t)
 			}
 			f.Refresh(t.Context())
-			if events := f.audit.Named("client_updated"); len(events) != 1 || events[0].ErrorCode != "changed redirect_uris" || events[0].ClientName != "Acme Agent" {
+			if events := f.audit.Named(audit.ClientUpdated); len(events) != 1 || events[0].Detail != "changed redirect_uris" || events[0].ClientName != "Acme Agent" {
 				t.Errorf("events: %+v", events)
 			}
 			if f.log.count("changed; consent is asked again") != 1 {
 				t.Error("no alarm in the log")
 			}
 			row, err := f.store.Client(t.Context(), f.host.id())
-			if used && (err != nil || !slices.Equal(row.Client.RedirectURIs, []string{callback})) {
+			if used && (err != nil || !slices.Equal(row.RedirectURIs, []string{callback})) {
 				t.Errorf("the row is %+v, %v", row, err)
 			}
 			if !used && !errors.Is(err, store.ErrNotFound) {
@@ -114,7 +114,7 @@ func TestRefreshReplacesAPinnedCopyAndRaisesAnAlarm(t *testing.T) {
 			}
 			f.clock.Advance(document.MinAge)
 			f.Refresh(t.Context())
-			if n := len(f.audit.Named("client_updated")); n != 1 {
+			if n := len(f.audit.Named(audit.ClientUpdated)); n != 1 {
 				t.Errorf("%d alarms for one change", n)
 			}
 		})
@@ -145,8 +145,8 @@ func TestPinnedCopyStaysWhenTheHostRefusesMachines(t *testing.T) {
 	if n := f.host.asked.Load(); n != 3 {
 		t.Errorf("%d fetches", n)
 	}
-	if r := f.consent(t); !slices.Equal(r.Client.RedirectURIs, []string{pinnedURI}) {
-		t.Errorf("got %v", r.Client.RedirectURIs)
+	if r := f.consent(t); !slices.Equal(r.RedirectURIs, []string{pinnedURI}) {
+		t.Errorf("got %v", r.RedirectURIs)
 	}
 	if n := f.log.count("could not be fetched"); n != 1 {
 		t.Errorf("said %d times", n)
@@ -157,8 +157,8 @@ func TestPinnedCopyStaysWhenTheDocumentTurnsHostile(t *testing.T) {
 	f := newFixture(t, pin(pinnedURI, readAt))
 	f.host.publish(strings.Replace(f.text("https://evil.example/cb"), "{", `{"client_secret":"x",`, 1))
 	f.Refresh(t.Context())
-	if r := f.consent(t); !slices.Equal(r.Client.RedirectURIs, []string{pinnedURI}) {
-		t.Errorf("got %v", r.Client.RedirectURIs)
+	if r := f.consent(t); !slices.Equal(r.RedirectURIs, []string{pinnedURI}) {
+		t.Errorf("got %v", r.RedirectURIs)
 	}
 	if n := len(f.audit.Named(audit.ClientRejected)); n != 1 {
 		t.Errorf("%d alarms", n)
@@ -176,10 +176,10 @@ func TestCopyThatWasReadLastCounts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, pin(pinnedURI, readAt))
 			f.store.do(func(m *memory) {
-				m.copies[f.host.id()] = document.Copy{URL: f.host.id(), Body: []byte(f.text(callback)), FetchedAt: c.fetched, ExpiresAt: c.fetched}
+				m.copies[f.host.id()] = store.Document{URL: f.host.id(), Body: []byte(f.text(callback)), FetchedAt: c.fetched, ExpiresAt: c.fetched}
 			})
-			if r := f.consent(t); !slices.Equal(r.Client.RedirectURIs, []string{c.want}) {
-				t.Errorf("got %v", r.Client.RedirectURIs)
+			if r := f.consent(t); !slices.Equal(r.RedirectURIs, []string{c.want}) {
+				t.Errorf("got %v", r.RedirectURIs)
 			}
 		})
 	}
@@ -208,7 +208,7 @@ func TestRefreshAlsoWatchesDocumentsThatAreInUse(t *testing.T) {
 	f.host.publish(f.text("https://evil.example/cb"))
 	f.clock.Advance(document.MinAge)
 	f.Refresh(t.Context())
-	if n := len(f.audit.Named("client_updated")); n != 1 {
+	if n := len(f.audit.Named(audit.ClientUpdated)); n != 1 {
 		t.Errorf("%d alarms", n)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"hash"
 	"slices"
-	"time"
 
 	"github.com/teamlumos/mcp-edge/authz/store"
 )
@@ -13,28 +12,13 @@ import (
 // Kind marks client rows that stand for a metadata document.
 const Kind = "document"
 
-// Record is the client row that stands for a document.
-type Record struct {
-	// Client is the row. Its ID is the URL, its name the profile's.
-	Client store.Client
-	// Kind is the constant Kind.
-	Kind string
-	// MetadataHash changes when consent has to be asked again.
-	MetadataHash store.Hash
-	// UpdatedAt is when the row was last written with another content.
-	UpdatedAt time.Time
-}
-
 // record returns the row of a document for the profile that lists its URL. The
 // URL proves which product it is, so people see the name that the profile gives
 // it; the document's own proves nothing.
-func (d Document) record(profile, name string) Record {
-	return Record{
-		Client: store.Client{
-			ID: d.ID, Profile: profile, Name: name, RedirectURIs: d.RedirectURIs, GrantTypes: d.GrantTypes,
-			AuthMethod: methodNone, ApplicationType: d.ApplicationType,
-		},
-		Kind: Kind, MetadataHash: d.hash(),
+func (d Document) record(profile, name string) store.Client {
+	return store.Client{
+		ID: d.ID, Kind: Kind, Profile: profile, Name: name, RedirectURIs: d.RedirectURIs, GrantTypes: d.GrantTypes,
+		AuthMethod: methodNone, ApplicationType: d.ApplicationType, MetadataHash: d.hash(),
 	}
 }
 
@@ -59,10 +43,10 @@ func field(h hash.Hash, s string) {
 	_, _ = h.Write([]byte(s))
 }
 
-// same says whether two rows have the same content, whenever they were written.
-func (r Record) same(other Record) bool {
-	a, b := r.Client, other.Client
-	return r.Kind == other.Kind && r.MetadataHash == other.MetadataHash && a.ID == b.ID && a.Profile == b.Profile && a.Name == b.Name &&
+// sameRow says whether two rows have the same content, whenever they were
+// written.
+func sameRow(a, b store.Client) bool {
+	return a.Kind == b.Kind && a.MetadataHash == b.MetadataHash && a.ID == b.ID && a.Profile == b.Profile && a.Name == b.Name &&
 		slices.Equal(a.RedirectURIs, b.RedirectURIs) && slices.Equal(a.GrantTypes, b.GrantTypes) &&
 		a.AuthMethod == b.AuthMethod && a.ApplicationType == b.ApplicationType
 }

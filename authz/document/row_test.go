@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/teamlumos/mcp-edge/authz/audit"
 	"github.com/teamlumos/mcp-edge/authz/document"
 	"github.com/teamlumos/mcp-edge/authz/store"
 )
@@ -34,12 +35,12 @@ func TestUnapprovedRowIsRenewedBeforeItIsSwept(t *testing.T) {
 		t.Errorf("renewed too early: %v", c.CreatedAt)
 	}
 	f.clock.Advance(time.Second)
-	if c := f.client(t); !c.CreatedAt.Equal(f.clock.Now()) || !f.store.rows[c.ID].Client.CreatedAt.Equal(f.clock.Now()) {
+	if c := f.client(t); !c.CreatedAt.Equal(f.clock.Now()) || !f.store.rows[c.ID].CreatedAt.Equal(f.clock.Now()) {
 		t.Errorf("not renewed: %v", c.CreatedAt)
 	}
 	f.store.do(func(m *memory) {
 		row := m.rows[f.host.id()]
-		row.Client.AuthorizedAt = f.clock.Now()
+		row.AuthorizedAt = f.clock.Now()
 		m.rows[f.host.id()] = row
 	})
 	renewed := f.clock.Now()
@@ -62,7 +63,7 @@ func TestAnotherProfileReplacesTheRow(t *testing.T) {
 	if !c.CreatedAt.Equal(start) {
 		t.Errorf("the row forgot its age: %v", c.CreatedAt)
 	}
-	if events := f.audit.Named("client_updated"); len(events) != 1 || events[0].ErrorCode != "changed profile name" {
+	if events := f.audit.Named(audit.ClientUpdated); len(events) != 1 || events[0].Detail != "changed profile name" {
 		t.Errorf("events: %+v", events)
 	}
 }
@@ -96,7 +97,7 @@ func TestChangeThatCannotBeAuditedDoesNotCount(t *testing.T) {
 	if after := f.consent(t); after.MetadataHash == before.MetadataHash {
 		t.Error("the change is lost")
 	}
-	if n := len(f.audit.Named("client_updated")); n != 1 {
+	if n := len(f.audit.Named(audit.ClientUpdated)); n != 1 {
 		t.Errorf("%d events", n)
 	}
 }
@@ -137,7 +138,7 @@ func TestNodeWithAnOlderCopyDoesNotUndoAChange(t *testing.T) {
 	if f.store.written() != writes {
 		t.Error("the row was written back and forth")
 	}
-	if n := len(f.audit.Named("client_updated")); n != 1 {
+	if n := len(f.audit.Named(audit.ClientUpdated)); n != 1 {
 		t.Errorf("%d alarms for one change", n)
 	}
 }
@@ -159,7 +160,7 @@ func TestChangeThatAnotherNodeReportedIsNotReportedAgain(t *testing.T) {
 	if n := f.host.asked.Load(); n != 3 {
 		t.Fatalf("%d fetches, so that this shows nothing", n)
 	}
-	if n := len(f.audit.Named("client_updated")); n != 1 {
+	if n := len(f.audit.Named(audit.ClientUpdated)); n != 1 {
 		t.Errorf("%d alarms for one change", n)
 	}
 }
@@ -168,7 +169,7 @@ func TestCopyThatTodaysRulesRefuseIsNone(t *testing.T) {
 	f := newFixture(t)
 	f.host.publish(f.text(callback))
 	f.store.do(func(m *memory) {
-		m.copies[f.host.id()] = document.Copy{URL: f.host.id(), Body: []byte("{}"), FetchedAt: start, ExpiresAt: start.Add(time.Hour)}
+		m.copies[f.host.id()] = store.Document{URL: f.host.id(), Body: []byte("{}"), FetchedAt: start, ExpiresAt: start.Add(time.Hour)}
 	})
 	f.client(t)
 	if n := f.host.asked.Load(); n != 1 {

@@ -18,8 +18,8 @@ import (
 )
 
 // MaxGrace bounds the rotation grace: longer, and a stolen refresh token would
-// be served its successor for too long.
-const MaxGrace = 10 * time.Minute
+// be served its successor for too long. Sealed answers stay no longer either.
+const MaxGrace = store.KeepSealed
 
 // Lifetimes say how long credentials live. A zero field takes its default.
 type Lifetimes struct {
