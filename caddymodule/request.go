@@ -7,9 +7,7 @@ import (
 	"net/http"
 	goruntime "runtime"
 	"runtime/debug"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -145,9 +143,7 @@ func rpcFault(w http.ResponseWriter, e *oauth.Error) {
 		code = jsonrpc.CodeInternalError
 	}
 	h := w.Header()
-	if e.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
-	}
+	oauth.SetRetryAfter(h, e.RetryAfter)
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
