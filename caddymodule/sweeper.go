@@ -71,7 +71,7 @@ func sweepAll(ctx context.Context, s store.Sweeper, now clock.Clock, log *slog.L
 			return clients
 		}
 		clients += swept.Clients
-		if most := max(swept.Clients, swept.Sessions, swept.Approvals, swept.Codes, swept.AccessTokens, swept.Families, swept.SealedAnswers); most < sweepLimit {
+		if swept.Most() < sweepLimit {
 			return clients
 		}
 	}

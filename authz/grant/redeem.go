@@ -120,7 +120,7 @@ func (s *Service) redeem(ctx context.Context, tx store.Tx, seen store.Code, req 
 			return out, invalidGrant(whyRevoked(family)), nil
 		}
 		out.Reused = family.ID != ""
-		return out, refusal(wire, why), revokeFamily(ctx, tx, family, string(reason.GrantReused), now)
+		return out, refusal(wire, why), revokeStolen(ctx, tx, family, now)
 	case codeRefuse:
 		return out, refusal(wire, why), nil
 	}

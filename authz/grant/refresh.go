@@ -16,6 +16,10 @@ import (
 const (
 	// maxChain bounds how many rotations inside the grace one retry follows.
 	maxChain = 8
+	// keepGenerations is how many rotated refresh tokens of a family keep their
+	// rows, so that the age of a replay is known. An older one is recognised as
+	// used by its number alone, which its MAC vouches for.
+	keepGenerations = 8
 	// turnWait is how long a request waits for others of the same family before
 	// it is told to come back.
 	turnWait = 2 * time.Second
@@ -107,7 +111,7 @@ func (s *Service) change(ctx context.Context, userID string, p presented) (Token
 			out, err = s.rotate(ctx, tx, facts, user, verdict.Scopes, p)
 			return err
 		case RevokeFamily:
-			return revokeFamily(ctx, tx, facts.Family, string(reason.GrantReused), facts.Now)
+			return revokeStolen(ctx, tx, facts.Family, facts.Now)
 		}
 		return nil
 	})
@@ -201,6 +205,11 @@ func (s *Service) rotate(ctx context.Context, tx store.Tx, f Facts, u store.User
 	}
 	if err := tx.SaveFamily(ctx, next); err != nil {
 		return Tokens{}, fmt.Errorf("store family: %w", err)
+	}
+	if next.Gen > keepGenerations { // the rows of a family do not grow with its age
+		if err := tx.PruneGenerations(ctx, next.ID, next.Gen-keepGenerations, f.Now.Add(-MaxGrace)); err != nil {
+			return Tokens{}, fmt.Errorf("prune rotated refresh tokens: %w", err)
+		}
 	}
 	return issued.answer(next, u, f.Now), nil
 }

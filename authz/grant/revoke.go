@@ -48,19 +48,21 @@ func (s *Service) Revoke(ctx context.Context, token string, client store.Client)
 // revokeRefresh accepts any generation: a client that lost the newest answer
 // must still be able to sign out.
 func (s *Service) revokeRefresh(ctx context.Context, parsed opaque.Parsed, client store.Client) (Revoked, *oauth.Error) {
-	generation, err := s.store.Generation(ctx, parsed.Family, parsed.Gen)
-	if errors.Is(err, store.ErrNotFound) || err == nil && generation.Hash != parsed.Hash {
-		return Revoked{}, nil
-	}
-	if err != nil {
-		return Revoked{}, oauth.Unavailable(fmt.Errorf("read refresh token: %w", err))
-	}
 	family, err := s.store.Family(ctx, parsed.Family)
 	if errors.Is(err, store.ErrNotFound) {
 		return Revoked{}, nil
 	}
 	if err != nil {
 		return Revoked{}, oauth.Unavailable(fmt.Errorf("read family: %w", err))
+	}
+	generation, err := s.store.Generation(ctx, parsed.Family, parsed.Gen)
+	// The row of an old generation is pruned; that it was ours, its MAC says.
+	pruned := errors.Is(err, store.ErrNotFound) && parsed.Gen < family.Gen
+	if errors.Is(err, store.ErrNotFound) && !pruned || err == nil && generation.Hash != parsed.Hash {
+		return Revoked{}, nil
+	}
+	if err != nil && !pruned {
+		return Revoked{}, oauth.Unavailable(fmt.Errorf("read refresh token: %w", err))
 	}
 	if family.ClientID != client.ID {
 		return Revoked{}, foreignToken()
@@ -84,7 +86,7 @@ func (s *Service) revokeAccess(ctx context.Context, parsed opaque.Parsed, client
 		return Revoked{}, foreignToken()
 	}
 	err = s.store.Update(ctx, func(tx store.Tx) error {
-		if err := lockFamily(ctx, tx, access.Family); err != nil {
+		if _, err := lockFamily(ctx, tx, access.Family); err != nil {
 			return err
 		}
 		token, err := tx.AccessToken(ctx, parsed.Hash)
@@ -141,6 +143,9 @@ func (s *Service) RevokeUser(ctx context.Context, userID, why string) error {
 		if err := tx.RevokeCodesOfUser(ctx, userID, "", now); err != nil {
 			return err
 		}
+		if err := tx.DeleteConsents(ctx, userID, ""); err != nil {
+			return err
+		}
 		return tx.DeleteUserSessions(ctx, userID)
 	})
 	for _, f := range ended {
@@ -150,6 +155,51 @@ func (s *Service) RevokeUser(ctx context.Context, userID, why string) error {
 		return fmt.Errorf("revoke everything of a person: %w", err)
 	}
 	return nil
+}
+
+// RevokeClient ends everything that people gave a client: grants, unredeemed
+// codes, open consent pages and remembered consents. With remove its id is not
+// accepted again either. When it returns nil, none of it is accepted. It returns
+// the grants that it ended; the error is store.ErrUnavailable.
+func (s *Service) RevokeClient(ctx context.Context, clientID, why string, remove bool) (ended []store.Family, err error) {
+	err = s.store.Update(ctx, func(tx store.Tx) error {
+		now := s.clock.Now()
+		var err error
+		if ended, err = tx.LiveFamiliesOfClient(ctx, clientID, now); err != nil {
+			return err
+		}
+		for _, f := range ended {
+			locked, err := lockFamily(ctx, tx, f)
+			if err != nil {
+				return err
+			}
+			if err := revokeFamily(ctx, tx, locked, why, now); err != nil {
+				return err
+			}
+		}
+		if err := forgetClient(ctx, tx, clientID, now); err != nil || !remove {
+			return err
+		}
+		return tx.RemoveClient(ctx, clientID, now)
+	})
+	for _, f := range ended {
+		s.epochs.Bump(f.ID) // also when the outcome of the commit is unknown
+	}
+	if err != nil {
+		return nil, fmt.Errorf("revoke everything of a client: %w", err)
+	}
+	return ended, nil
+}
+
+// forgetClient ends what could make new grants for a client without asking.
+func forgetClient(ctx context.Context, tx store.Tx, clientID string, now time.Time) error {
+	if err := tx.RevokeCodesOfClient(ctx, clientID, now); err != nil {
+		return err
+	}
+	if err := tx.DeleteApprovalsOfClient(ctx, clientID); err != nil {
+		return err
+	}
+	return tx.DeleteConsents(ctx, "", clientID)
 }
 
 // UserChanged makes every later Verify read the person again. It is called
@@ -170,19 +220,37 @@ func (s *Service) endFamily(ctx context.Context, f store.Family, why string) (en
 		if err := revokeFamily(ctx, tx, ended, why, now); err != nil {
 			return err
 		}
-		return tx.RevokeCodesOfUser(ctx, f.UserID, f.ClientID, now)
+		return forget(ctx, tx, f, now)
 	})
 	s.epochs.Bump(f.ID)
 	return ended, user, err
 }
 
-// lockFamily takes the locks of a family in their order: person, family.
-func lockFamily(ctx context.Context, tx store.Tx, f store.Family) error {
-	if _, err := tx.User(ctx, f.UserID); err != nil && !errors.Is(err, store.ErrNotFound) {
+// forget ends what could make a new grant out of the one that ends: the codes
+// of that person and client, and the consent that would let a new one pass
+// unasked.
+func forget(ctx context.Context, tx store.Tx, f store.Family, now time.Time) error {
+	if err := tx.RevokeCodesOfUser(ctx, f.UserID, f.ClientID, now); err != nil {
 		return err
 	}
-	_, err := tx.Family(ctx, f.ID)
-	return err
+	return tx.DeleteConsents(ctx, f.UserID, f.ClientID)
+}
+
+// lockFamily takes the locks of a family in their order: person, family.
+func lockFamily(ctx context.Context, tx store.Tx, f store.Family) (store.Family, error) {
+	if _, err := tx.User(ctx, f.UserID); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return store.Family{}, err
+	}
+	return tx.Family(ctx, f.ID)
+}
+
+// revokeStolen ends a family whose code or refresh token was used again. The
+// person is asked again before anything new is granted.
+func revokeStolen(ctx context.Context, tx store.Tx, f store.Family, now time.Time) error {
+	if err := revokeFamily(ctx, tx, f, string(reason.GrantReused), now); err != nil {
+		return err
+	}
+	return tx.DeleteConsents(ctx, f.UserID, f.ClientID)
 }
 
 // revokeFamily marks a locked family revoked; the first cause stays. Its access

@@ -21,6 +21,8 @@ var (
 // Store is a whole engine. Consumers name the narrow part that they use.
 type Store interface {
 	Reader
+	ClientLister
+	RejectionReader
 	Updater
 	Sweeper
 	// Migrate brings the schema up to date, under a lock where several nodes
@@ -34,10 +36,12 @@ type Store interface {
 // ErrNotFound or an error that is ErrUnavailable.
 type Reader interface {
 	ClientReader
+	RegistrationReader
 	DocumentReader
 	UserReader
 	SessionReader
 	ApprovalReader
+	ConsentReader
 	GrantReader
 }
 
@@ -54,10 +58,13 @@ type Updater interface {
 type Tx interface {
 	Reader
 	ClientWriter
+	RegistrationWriter
+	RejectionWriter
 	DocumentWriter
 	UserWriter
 	SessionWriter
 	ApprovalWriter
+	ConsentWriter
 	GrantWriter
 }
 
@@ -71,14 +78,29 @@ type Sweeper interface {
 
 // Swept counts deleted rows.
 type Swept struct {
-	Clients, Sessions, Approvals, Codes, AccessTokens, Families, SealedAnswers int
+	Clients, Registrations, Removals, Rejections, Sessions, Approvals, Consents, Codes, AccessTokens, Families, SealedAnswers int
+}
+
+// Most is the largest of the counts.
+func (s Swept) Most() int {
+	return max(s.Clients, s.Registrations, s.Removals, s.Rejections, s.Sessions, s.Approvals, s.Consents, s.Codes,
+		s.AccessTokens, s.Families, s.SealedAnswers)
 }
 
 // Retention of rows after their end.
 const (
 	// KeepUnusedClient is how long a client that nobody ever approved lives,
-	// whatever its kind.
+	// whatever its kind, and what is kept to recognise the id of one.
 	KeepUnusedClient = 24 * time.Hour
+	// KeepUsedClient is how long a client lives after its last approval, unless a
+	// grant of it is kept, live or ended.
+	KeepUsedClient = 180 * 24 * time.Hour
+	// KeepRejection is how long a rejection stays that is not repeated, and
+	// KeepRejections how many stay at most.
+	KeepRejection  = 30 * 24 * time.Hour
+	KeepRejections = 500
+	// KeepConsent is how long a consent is remembered.
+	KeepConsent = 90 * 24 * time.Hour
 	// KeepCode is how long a code row stays after its expiry, so that a replay
 	// is recognised as one.
 	KeepCode = 24 * time.Hour
@@ -112,9 +134,13 @@ type Client struct {
 	SoftwareVersion string
 	CreatedAt       time.Time
 	AuthorizedAt    time.Time // first approval; zero = never, then the sweeper may remove it
+	ApprovedAt      time.Time // last approval; zero = as AuthorizedAt
 	UpdatedAt       time.Time // when its metadata was last written; zero = at CreatedAt
 	// MetadataHash is over the metadata on which consent depends; zero = not tracked.
 	MetadataHash Hash
+	// RegistrationHash is of its registration access token (RFC 7592 §3); zero =
+	// it cannot manage itself.
+	RegistrationHash Hash
 }
 
 // ClientReader reads clients.
@@ -124,16 +150,19 @@ type ClientReader interface {
 
 // ClientWriter writes clients.
 type ClientWriter interface {
-	// CreateClient inserts c; ErrConflict when the id exists.
+	// CreateClient inserts c; ErrConflict when the id exists or was removed.
 	CreateClient(ctx context.Context, c Client) error
 	// PutClient inserts c, or replaces the client with that id. CreatedAt and
 	// AuthorizedAt of an existing one stay where those of c are zero, so that who
 	// writes metadata need not know what happened meanwhile.
 	PutClient(ctx context.Context, c Client) error
-	// MarkClientAuthorized sets AuthorizedAt if it is zero.
+	// MarkClientAuthorized sets ApprovedAt, and AuthorizedAt if it is zero.
 	MarkClientAuthorized(ctx context.Context, id string, at time.Time) error
 	// DeleteClient removes it.
 	DeleteClient(ctx context.Context, id string) error
+	// RemoveClient removes it, if it has a row, and keeps its id from coming back
+	// for KeepUnusedClient: for longer, no id without a row is good.
+	RemoveClient(ctx context.Context, id string, at time.Time) error
 }
 
 // Document is the last good copy of a client id metadata document, as it was
@@ -223,6 +252,8 @@ type Approval struct {
 	AuthTime    time.Time
 	CreatedAt   time.Time
 	ExpiresAt   time.Time
+	// Ask says that the client wants the person to be asked, remembered or not.
+	Ask bool
 }
 
 // ApprovalReader reads pending approvals.
@@ -238,6 +269,8 @@ type ApprovalWriter interface {
 	// DeleteApproval removes it; ErrNotFound when it is gone already, so that of
 	// two answers to one page exactly one wins.
 	DeleteApproval(ctx context.Context, id string) error
+	// DeleteApprovalsOfClient removes all that wait for an answer about a client.
+	DeleteApprovalsOfClient(ctx context.Context, clientID string) error
 }
 
 // Code is an authorization code (RFC 6749 §4.1.2).
@@ -319,6 +352,8 @@ type GrantReader interface {
 	// LiveFamiliesOfUser lists families that are neither revoked nor past their
 	// end at time now, newest first.
 	LiveFamiliesOfUser(ctx context.Context, userID string, now time.Time) ([]Family, error)
+	// LiveFamiliesOfClient lists those of a client, in the same way.
+	LiveFamiliesOfClient(ctx context.Context, clientID string, now time.Time) ([]Family, error)
 }
 
 // GrantWriter writes codes, families and tokens.
@@ -336,7 +371,12 @@ type GrantWriter interface {
 	CreateAccessToken(ctx context.Context, a AccessToken) error
 	// SaveAccessToken stores RevokedAt.
 	SaveAccessToken(ctx context.Context, a AccessToken) error
+	// PruneGenerations deletes the generations of a family that are older than gen
+	// and were rotated before that moment.
+	PruneGenerations(ctx context.Context, familyID string, gen uint32, before time.Time) error
 	// RevokeCodesOfUser marks all unredeemed codes of a person revoked, of one
 	// client if clientID is not empty.
 	RevokeCodesOfUser(ctx context.Context, userID, clientID string, at time.Time) error
+	// RevokeCodesOfClient marks all unredeemed codes of a client revoked.
+	RevokeCodesOfClient(ctx context.Context, clientID string, at time.Time) error
 }

@@ -9,13 +9,15 @@ import (
 
 var (
 	selectApproval = query("approval", `SELECT a.id, a.session_hash, a.csrf_hash, a.user_id, a.subject, a.client_id,
-		a.redirect_uri, a.state, a.resource, a.scopes, a.challenge, a.auth_time, a.created_at, a.expires_at
+		a.redirect_uri, a.state, a.resource, a.scopes, a.challenge, a.auth_time, a.created_at, a.expires_at, a.ask
 		FROM approvals a WHERE a.id = ?`)
 	insertApproval = command("create approval", `INSERT INTO approvals (id, session_hash, csrf_hash, user_id, subject,
-		client_id, redirect_uri, state, resource, scopes, challenge, auth_time, created_at, expires_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+		client_id, redirect_uri, state, resource, scopes, challenge, auth_time, created_at, expires_at, ask)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 	setApprovalCSRF = command("set form token of approval", `UPDATE approvals SET csrf_hash = ? WHERE id = ?`)
 	deleteApproval  = command("delete approval", `DELETE FROM approvals WHERE id = ?`)
+
+	deleteApprovalsOfClient = command("delete approvals of client", `DELETE FROM approvals WHERE client_id = ?`)
 
 	selectCode = query("code", `SELECT o.hash, o.family_id, o.user_id, o.domain, o.subject, o.client_id, o.redirect_uri,
 		o.resource, o.scopes, o.challenge, o.auth_time, o.issued_at, o.expires_at, o.consumed_at, o.failures, o.revoked_at
@@ -27,8 +29,10 @@ var (
 	// The conditions on both times let the partial index serve.
 	revokeCodesOfUser = command("revoke codes of user", `UPDATE codes SET revoked_at = ?
 		WHERE user_id = ? AND consumed_at = 0 AND revoked_at = 0`)
-	revokeCodesOfClient = command("revoke codes of user", `UPDATE codes SET revoked_at = ?
+	revokeCodesAtClient = command("revoke codes of user", `UPDATE codes SET revoked_at = ?
 		WHERE user_id = ? AND client_id = ? AND consumed_at = 0 AND revoked_at = 0`)
+	revokeCodesOfClient = command("revoke codes of client", `UPDATE codes SET revoked_at = ?
+		WHERE client_id = ? AND consumed_at = 0 AND revoked_at = 0`)
 )
 
 // Approval implements store.ApprovalReader.
@@ -37,7 +41,7 @@ func (r reads) Approval(ctx context.Context, id string) (store.Approval, error) 
 	dest := []any{
 		&a.ID, toHash{&a.SessionHash}, toHash{&a.CSRFHash}, &a.UserID, &a.Subject, &a.ClientID,
 		&a.RedirectURI, &a.State, &a.Resource, toList{&a.Scopes}, &a.Challenge,
-		toTime{&a.AuthTime}, toTime{&a.CreatedAt}, toTime{&a.ExpiresAt},
+		toTime{&a.AuthTime}, toTime{&a.CreatedAt}, toTime{&a.ExpiresAt}, &a.Ask,
 	}
 	if err := r.row(ctx, selectApproval, dest, id); err != nil {
 		return store.Approval{}, err
@@ -50,7 +54,7 @@ func (r reads) Approval(ctx context.Context, id string) (store.Approval, error) 
 func (t *tx) CreateApproval(ctx context.Context, a store.Approval) error {
 	return t.insert(ctx, insertApproval, a.ID, a.SessionHash[:], a.CSRFHash[:], a.UserID, a.Subject, a.ClientID,
 		a.RedirectURI, a.State, a.Resource, jsonList(a.Scopes), a.Challenge,
-		micros(a.AuthTime), micros(a.CreatedAt), micros(a.ExpiresAt))
+		micros(a.AuthTime), micros(a.CreatedAt), micros(a.ExpiresAt), a.Ask)
 }
 
 // SetApprovalCSRF implements store.ApprovalWriter. It returns store.ErrNotFound
@@ -62,6 +66,11 @@ func (t *tx) SetApprovalCSRF(ctx context.Context, id string, csrf store.Hash) er
 // DeleteApproval implements store.ApprovalWriter.
 func (t *tx) DeleteApproval(ctx context.Context, id string) error {
 	return t.change(ctx, deleteApproval, id)
+}
+
+// DeleteApprovalsOfClient implements store.ApprovalWriter.
+func (t *tx) DeleteApprovalsOfClient(ctx context.Context, clientID string) error {
+	return t.insert(ctx, deleteApprovalsOfClient, clientID)
 }
 
 // Code implements store.GrantReader.
@@ -97,5 +106,10 @@ func (t *tx) RevokeCodesOfUser(ctx context.Context, userID, clientID string, at 
 	if clientID == "" {
 		return t.insert(ctx, revokeCodesOfUser, micros(at), userID)
 	}
-	return t.insert(ctx, revokeCodesOfClient, micros(at), userID, clientID)
+	return t.insert(ctx, revokeCodesAtClient, micros(at), userID, clientID)
+}
+
+// RevokeCodesOfClient implements store.GrantWriter.
+func (t *tx) RevokeCodesOfClient(ctx context.Context, clientID string, at time.Time) error {
+	return t.insert(ctx, revokeCodesOfClient, micros(at), clientID)
 }

@@ -20,6 +20,9 @@ var (
 	selectLive   = query("live families of user", `SELECT f.id, `+familyColumns+` FROM families f
 		WHERE f.user_id = ? AND f.revoked_at = 0 AND f.absolute_end > ? AND f.idle_end > ?
 		ORDER BY f.created_at DESC, f.id`)
+	selectLiveOfClient = query("live families of client", `SELECT f.id, `+familyColumns+` FROM families f
+		WHERE f.client_id = ? AND f.revoked_at = 0 AND f.absolute_end > ? AND f.idle_end > ?
+		ORDER BY f.created_at DESC, f.id`)
 	insertFamily = command("create family", `INSERT INTO families (id, domain, user_id, subject, client_id, resource,
 		scopes, gen, created_at, absolute_end, idle_end, revoked_at, revoked_why)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
@@ -32,6 +35,8 @@ var (
 		(family_id, gen, hash, created_at, rotated_at, sealed) VALUES (?, ?, ?, ?, ?, ?)`)
 	saveGeneration = command("save generation", `UPDATE generations SET rotated_at = ?, sealed = ?
 		WHERE family_id = ? AND gen = ?`)
+	pruneGenerations = command("prune generations", `DELETE FROM generations
+		WHERE family_id = ? AND gen < ? AND rotated_at <> 0 AND rotated_at < ?`)
 
 	selectToken = query("access token", `SELECT `+tokenColumns+` FROM access_tokens t WHERE t.hash = ?`)
 	insertToken = command("create access token", `INSERT INTO access_tokens
@@ -74,13 +79,22 @@ func (r reads) Family(ctx context.Context, id string) (store.Family, error) {
 
 // LiveFamiliesOfUser implements store.GrantReader.
 func (r reads) LiveFamiliesOfUser(ctx context.Context, userID string, now time.Time) ([]store.Family, error) {
+	return r.live(ctx, selectLive, userID, now)
+}
+
+// LiveFamiliesOfClient implements store.GrantReader.
+func (r reads) LiveFamiliesOfClient(ctx context.Context, clientID string, now time.Time) ([]store.Family, error) {
+	return r.live(ctx, selectLiveOfClient, clientID, now)
+}
+
+func (r reads) live(ctx context.Context, s *statement, of string, now time.Time) ([]store.Family, error) {
 	var out []store.Family
-	err := r.each(ctx, selectLive, func(scan scanner) error {
+	err := r.each(ctx, s, func(scan scanner) error {
 		var f store.Family
 		err := scan(familyDest(&f)...)
 		out = append(out, f)
 		return err
-	}, userID, micros(now), micros(now))
+	}, of, micros(now), micros(now))
 	if err != nil {
 		return nil, err
 	}
@@ -142,6 +156,11 @@ func (t *tx) CreateGeneration(ctx context.Context, g store.Generation) error {
 // the generation does not exist.
 func (t *tx) SaveGeneration(ctx context.Context, g store.Generation) error {
 	return t.change(ctx, saveGeneration, micros(g.RotatedAt), blob(g.Sealed), g.FamilyID, g.Gen)
+}
+
+// PruneGenerations implements store.GrantWriter.
+func (t *tx) PruneGenerations(ctx context.Context, familyID string, gen uint32, before time.Time) error {
+	return t.insert(ctx, pruneGenerations, familyID, gen, micros(before))
 }
 
 // CreateAccessToken implements store.GrantWriter. It returns store.ErrConflict

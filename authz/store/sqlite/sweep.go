@@ -18,6 +18,19 @@ var (
 		AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.client_id = c.id AND a.expires_at >= ?3)
 		AND NOT EXISTS (SELECT 1 FROM families f WHERE f.client_id = c.id)
 		ORDER BY c.created_at LIMIT ?2)`)
+	sweepUsedClients = command("sweep clients", `DELETE FROM clients WHERE id IN (
+		SELECT c.id FROM clients c WHERE c.authorized_at <> 0 AND max(c.approved_at, c.authorized_at) < ?1
+		AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.client_id = c.id AND a.expires_at >= ?3)
+		AND NOT EXISTS (SELECT 1 FROM families f WHERE f.client_id = c.id)
+		ORDER BY max(c.approved_at, c.authorized_at) LIMIT ?2)`)
+	sweepRegistrations = command("sweep registrations", `DELETE FROM registrations WHERE id IN (
+		SELECT id FROM registrations WHERE seen_at < ?1 ORDER BY seen_at LIMIT ?2)`)
+	sweepRemovals = command("sweep removed clients", `DELETE FROM removed_clients WHERE id IN (
+		SELECT id FROM removed_clients WHERE removed_at < ?1 ORDER BY removed_at LIMIT ?2)`)
+	sweepRejections = command("sweep rejections", `DELETE FROM rejections WHERE id IN (
+		SELECT id FROM rejections WHERE last_at < ?1 ORDER BY last_at LIMIT ?2)`)
+	sweepConsents = command("sweep consents", `DELETE FROM consents WHERE (user_id, client_id, redirect_host, resource) IN (
+		SELECT user_id, client_id, redirect_host, resource FROM consents WHERE granted_at < ?1 ORDER BY granted_at LIMIT ?2)`)
 	sweepSessions = command("sweep sessions", `DELETE FROM sessions WHERE hash IN (
 		SELECT hash FROM sessions WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)`)
 	sweepApprovals = command("sweep approvals", `DELETE FROM approvals WHERE id IN (
@@ -56,16 +69,22 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (store.Swep
 		{&swept.SealedAnswers, sweepSealed, store.KeepSealed},
 		{&swept.Families, sweepFamilies, store.KeepFamily},
 		{&swept.Clients, sweepClients, store.KeepUnusedClient},
+		{&swept.Clients, sweepUsedClients, store.KeepUsedClient},
+		// Twice the life of an id, so that none outlives what it names.
+		{&swept.Registrations, sweepRegistrations, 2 * store.KeepUnusedClient},
+		{&swept.Removals, sweepRemovals, store.KeepUnusedClient},
+		{&swept.Rejections, sweepRejections, store.KeepRejection},
+		{&swept.Consents, sweepConsents, store.KeepConsent},
 	} {
 		args := []any{micros(now.Add(-kind.keep)), limit}
-		if kind.command == sweepClients {
+		if kind.command == sweepClients || kind.command == sweepUsedClients {
 			args = append(args, micros(now))
 		}
 		n, err := s.sweep(ctx, kind.command, args)
 		if err != nil {
 			return swept, err
 		}
-		*kind.count = int(n)
+		*kind.count += int(n)
 	}
 	return swept, nil
 }

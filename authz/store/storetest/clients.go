@@ -71,7 +71,7 @@ var clientCases = []testCase{
 	{"a put without approval time keeps that of the client before", func(t *testing.T, s store.Store) {
 		seed(t, s)
 		c, want := sampleClient("client"), sampleClient("client")
-		c.CreatedAt, c.AuthorizedAt = base.Add(time.Hour), time.Time{}
+		c.CreatedAt, c.AuthorizedAt, c.ApprovedAt = base.Add(time.Hour), time.Time{}, time.Time{}
 		want.CreatedAt = c.CreatedAt
 		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.PutClient(ctx, c) })
 		same(t, "client", read(t, s.Client, "client"), want)
@@ -104,12 +104,13 @@ var clientCases = []testCase{
 		want := documentClient("https://c.example/client.json")
 		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.PutClient(ctx, want) })
 		want.AuthorizedAt = base.Add(time.Hour)
+		want.ApprovedAt = want.AuthorizedAt
 		update(t, s, func(ctx context.Context, tx store.Tx) error {
 			return tx.MarkClientAuthorized(ctx, want.ID, want.AuthorizedAt)
 		})
 		same(t, "client", read(t, s.Client, want.ID), want)
 	}},
-	{"the first approval's time stays", func(t *testing.T, s store.Store) {
+	{"the first approval's time stays, the last one's moves", func(t *testing.T, s store.Store) {
 		c := sampleClient("c")
 		c.AuthorizedAt = time.Time{}
 		first, second := base.Add(time.Hour), base.Add(2*time.Hour)
@@ -117,7 +118,7 @@ var clientCases = []testCase{
 		for _, at := range []time.Time{first, second} {
 			update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.MarkClientAuthorized(ctx, "c", at) })
 		}
-		c.AuthorizedAt = first
+		c.AuthorizedAt, c.ApprovedAt = first, second
 		same(t, "client", read(t, s.Client, "c"), c)
 	}},
 	{"an unknown client is not marked", func(t *testing.T, s store.Store) {
@@ -132,5 +133,47 @@ var clientCases = []testCase{
 		read(t, s.Family, "family") // stays for the audit
 		err := attempt(t, s, func(ctx context.Context, tx store.Tx) error { return tx.DeleteClient(ctx, "client") })
 		fails(t, "second delete", err, store.ErrNotFound)
+	}},
+	{"a removed client is gone, and its id does not come back", func(t *testing.T, s store.Store) {
+		seed(t, s)
+		for _, id := range []string{"client", "never had a row"} {
+			update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.RemoveClient(ctx, id, base) })
+			absent(t, "client", s.Client, id)
+			if !read(t, s.ClientRemoved, id) {
+				t.Errorf("%s is not known as removed", id)
+			}
+			err := attempt(t, s, func(ctx context.Context, tx store.Tx) error { return tx.CreateClient(ctx, sampleClient(id)) })
+			fails(t, "creation of "+id, err, store.ErrConflict)
+		}
+		absent(t, "access", s.Access, hash("token"))
+		if read(t, s.ClientRemoved, "other") {
+			t.Error("a client that nobody removed is known as removed")
+		}
+	}},
+	{"clients are listed in the order of their ids, with their live grants", func(t *testing.T, s store.Store) {
+		seed(t, s)
+		other, third := sampleClient("d"), sampleClient("e")
+		ended := sampleFamily("ended", "user", "d")
+		ended.RevokedAt, ended.RevokedWhy, ended.CreatedAt = base, "user", base.Add(time.Hour)
+		update(t, s, func(ctx context.Context, tx store.Tx) error {
+			return errors.Join(tx.CreateClient(ctx, third), tx.CreateClient(ctx, other), tx.CreateFamily(ctx, ended),
+				tx.CreateFamily(ctx, sampleFamily("second", "user", "client")))
+		})
+		want := []store.ClientSummary{
+			{Client: sampleClient("client"), LiveGrants: 2, LastGrantAt: base},
+			{Client: other, LastGrantAt: ended.CreatedAt},
+			{Client: third},
+		}
+		list := func(after string, limit int) []store.ClientSummary {
+			got, err := s.Clients(t.Context(), after, limit, base.Add(time.Minute))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got
+		}
+		same(t, "all", list("", 10), want)
+		same(t, "first two", list("", 2), want[:2])
+		same(t, "after the second", list("d", 10), want[2:])
+		same(t, "none", list("", 0), []store.ClientSummary(nil))
 	}},
 }

@@ -120,7 +120,7 @@ var concurrencyCases = []testCase{
 			}
 		})
 		want := documentClient(url)
-		want.AuthorizedAt = base.Add(time.Hour)
+		want.AuthorizedAt, want.ApprovedAt = base.Add(time.Hour), base.Add(time.Hour)
 		same(t, "client", read(t, s.Client, url), want)
 	}},
 	{"a first sign-in of one person from ten browsers makes one person", func(t *testing.T, s store.Store) {

@@ -27,6 +27,11 @@ type model struct {
 	families    map[string]store.Family
 	generations map[generationKey]store.Generation
 	tokens      map[store.Hash]store.AccessToken
+
+	registrations map[string]store.Registration
+	removed       map[string]time.Time
+	rejections    map[string]store.Rejection
+	consents      map[store.ConsentKey]store.Consent
 }
 
 func newModel() *model {
@@ -35,6 +40,8 @@ func newModel() *model {
 		sessions: map[store.Hash]store.Session{}, approvals: map[string]store.Approval{},
 		codes: map[store.Hash]store.Code{}, families: map[string]store.Family{},
 		generations: map[generationKey]store.Generation{}, tokens: map[store.Hash]store.AccessToken{},
+		registrations: map[string]store.Registration{}, removed: map[string]time.Time{},
+		rejections: map[string]store.Rejection{}, consents: map[store.ConsentKey]store.Consent{},
 	}
 }
 
@@ -45,6 +52,8 @@ func (m *model) clone() *model {
 		sessions: maps.Clone(m.sessions), approvals: maps.Clone(m.approvals),
 		codes: maps.Clone(m.codes), families: maps.Clone(m.families),
 		generations: maps.Clone(m.generations), tokens: maps.Clone(m.tokens),
+		registrations: maps.Clone(m.registrations), removed: maps.Clone(m.removed),
+		rejections: maps.Clone(m.rejections), consents: maps.Clone(m.consents),
 	}
 }
 
@@ -100,8 +109,54 @@ func (m *model) putClient(c store.Client) {
 		if c.AuthorizedAt.IsZero() {
 			c.AuthorizedAt = old.AuthorizedAt
 		}
+		if c.ApprovedAt.IsZero() {
+			c.ApprovedAt = old.ApprovedAt
+		}
 	}
 	m.clients[c.ID] = c
+}
+
+func (m *model) createClient(c store.Client) error {
+	if has(m.removed, c.ID) {
+		return store.ErrConflict
+	}
+	return create(m.clients, c.ID, c)
+}
+
+func (m *model) saveRegistration(r store.Registration) (store.Registration, error) {
+	for id, old := range m.registrations {
+		if old.Fold == r.Fold {
+			old.SeenAt = r.SeenAt
+			m.registrations[id] = old
+			return old, nil
+		}
+	}
+	if err := create(m.registrations, r.ID, r); err != nil {
+		return store.Registration{}, err
+	}
+	return r, nil
+}
+
+func (m *model) saveRejection(j store.Rejection) {
+	if old, ok := m.rejections[j.ID]; ok {
+		j.Count += old.Count
+		j.FirstAt = old.FirstAt
+	}
+	m.rejections[j.ID] = j
+}
+
+func (m *model) listRejections() []store.Rejection {
+	return slices.SortedFunc(maps.Values(m.rejections), func(a, b store.Rejection) int {
+		return cmp.Or(b.LastAt.Compare(a.LastAt), cmp.Compare(a.ID, b.ID))
+	})
+}
+
+// lastApproval is when a client was last approved; zero if never.
+func lastApproval(c store.Client) time.Time {
+	if c.ApprovedAt.After(c.AuthorizedAt) {
+		return c.ApprovedAt
+	}
+	return c.AuthorizedAt
 }
 
 func (m *model) upsertUser(u store.User) (store.User, error) {
@@ -152,10 +207,10 @@ func (m *model) access(h store.Hash) (store.Access, error) {
 	return store.Access{Token: t, Family: f, User: u, Client: c}, nil
 }
 
-func (m *model) live(userID string, now time.Time) []store.Family {
+func (m *model) live(of func(store.Family) bool, now time.Time) []store.Family {
 	var out []store.Family
 	for _, f := range m.families {
-		if f.UserID == userID && f.RevokedAt.IsZero() && f.AbsoluteEnd.After(now) && f.IdleEnd.After(now) {
+		if of(f) && f.RevokedAt.IsZero() && f.AbsoluteEnd.After(now) && f.IdleEnd.After(now) {
 			out = append(out, f)
 		}
 	}
@@ -188,8 +243,20 @@ func (m *model) sweep(now time.Time) store.Swept {
 	maps.DeleteFunc(m.generations, func(k generationKey, _ store.Generation) bool { return !has(m.families, k.family) })
 	maps.DeleteFunc(m.tokens, func(_ store.Hash, t store.AccessToken) bool { return !has(m.families, t.FamilyID) })
 	out.Clients = drop(m.clients, func(c store.Client) bool {
-		return c.AuthorizedAt.IsZero() && c.CreatedAt.Add(store.KeepUnusedClient).Before(now) && !m.inUse(c.ID)
+		if m.inUse(c.ID) {
+			return false
+		}
+		if c.AuthorizedAt.IsZero() {
+			return c.CreatedAt.Add(store.KeepUnusedClient).Before(now)
+		}
+		return lastApproval(c).Add(store.KeepUsedClient).Before(now)
 	})
+	out.Registrations = drop(m.registrations, func(r store.Registration) bool {
+		return r.SeenAt.Add(2 * store.KeepUnusedClient).Before(now)
+	})
+	out.Removals = drop(m.removed, func(at time.Time) bool { return at.Add(store.KeepUnusedClient).Before(now) })
+	out.Rejections = drop(m.rejections, func(j store.Rejection) bool { return j.LastAt.Add(store.KeepRejection).Before(now) })
+	out.Consents = drop(m.consents, func(c store.Consent) bool { return c.GrantedAt.Add(store.KeepConsent).Before(now) })
 	return out
 }
 

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"pgregory.net/rapid"
@@ -15,7 +16,7 @@ var operations = []func(w *walk, ctx context.Context, tx store.Tx) (got, want er
 	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
 		c := sampleClient(w.name("client"))
 		c.AuthorizedAt = w.when("authorized")
-		return tx.CreateClient(ctx, c), create(w.model.clients, c.ID, c)
+		return tx.CreateClient(ctx, c), w.model.createClient(c)
 	},
 	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
 		c := sampleClient(w.name("client"))
@@ -24,6 +25,7 @@ var operations = []func(w *walk, ctx context.Context, tx store.Tx) (got, want er
 		}
 		c.Name = w.name("display name")
 		c.CreatedAt, c.AuthorizedAt, c.UpdatedAt = w.when("created"), w.when("authorized"), w.when("updated")
+		c.ApprovedAt = w.when("approved")
 		w.model.putClient(c)
 		return tx.PutClient(ctx, c), nil
 	},
@@ -40,11 +42,83 @@ var operations = []func(w *walk, ctx context.Context, tx store.Tx) (got, want er
 			if c.AuthorizedAt.IsZero() {
 				c.AuthorizedAt = at
 			}
+			c.ApprovedAt = at
 		})
 	},
 	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
 		id := w.name("client")
 		return tx.DeleteClient(ctx, id), remove(w.model.clients, id)
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		id, at := w.name("client"), w.end("at")
+		delete(w.model.clients, id)
+		if old := w.model.removed[id]; at.After(old) {
+			w.model.removed[id] = at
+		}
+		return tx.RemoveClient(ctx, id, at), nil
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		r := sampleRegistration(w.name("registration"))
+		r.Fold, r.CreatedAt, r.SeenAt = w.hash("fold"), w.end("created"), w.end("seen")
+		stored, got := tx.SaveRegistration(ctx, r)
+		model, want := w.model.saveRegistration(r)
+		w.equal("saved registration", stored, model)
+		return got, want
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		j := sampleRejection(w.name("rejection"))
+		j.ClientName, j.FirstAt, j.LastAt = w.name("display name"), w.end("first"), w.end("last")
+		j.Count = rapid.IntRange(1, 9).Draw(w.T, "count")
+		w.model.saveRejection(j)
+		return tx.SaveRejection(ctx, j), nil
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		id := w.name("rejection")
+		return tx.DeleteRejection(ctx, id), remove(w.model.rejections, id)
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		c := sampleConsent(w.name("user"), w.name("client"))
+		c.GrantedAt, c.MetadataHash = w.end("granted"), w.hash("metadata")
+		if !has(w.model.users, c.UserID) {
+			return tx.SaveConsent(ctx, c), store.ErrNotFound
+		}
+		w.model.consents[c.Key()] = c
+		return tx.SaveConsent(ctx, c), nil
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		user, client := w.name("user"), w.name("client")
+		switch rapid.IntRange(0, 2).Draw(w.T, "whose") {
+		case 0:
+			user = ""
+		case 1:
+			client = ""
+		}
+		maps.DeleteFunc(w.model.consents, func(k store.ConsentKey, _ store.Consent) bool {
+			return (user == "" || k.UserID == user) && (client == "" || k.ClientID == client)
+		})
+		return tx.DeleteConsents(ctx, user, client), nil
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		id := w.name("client")
+		maps.DeleteFunc(w.model.approvals, func(_ string, a store.Approval) bool { return a.ClientID == id })
+		return tx.DeleteApprovalsOfClient(ctx, id), nil
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		client, at := w.name("client"), w.end("at")
+		for h, c := range w.model.codes {
+			if c.ClientID == client && c.ConsumedAt.IsZero() && c.RevokedAt.IsZero() {
+				c.RevokedAt = at
+				w.model.codes[h] = c
+			}
+		}
+		return tx.RevokeCodesOfClient(ctx, client, at), nil
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		family, gen, before := w.name("family"), rapid.Uint32Range(0, 4).Draw(w.T, "gen"), w.end("before")
+		maps.DeleteFunc(w.model.generations, func(k generationKey, g store.Generation) bool {
+			return k.family == family && k.gen < gen && !g.RotatedAt.IsZero() && g.RotatedAt.Before(before)
+		})
+		return tx.PruneGenerations(ctx, family, gen, before), nil
 	},
 	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
 		u := sampleUser(w.name("person"))

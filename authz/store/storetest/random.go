@@ -36,6 +36,9 @@ func random(t *testing.T, open func(t *testing.T) store.Store) {
 			}
 		}
 		w.compare(t.Context(), s)
+		rejections, err := s.Rejections(t.Context(), 100)
+		w.outcome(err, nil)
+		w.equal("rejections", rejections, w.model.listRejections())
 	})
 }
 
@@ -154,7 +157,18 @@ func (w *walk) compare(ctx context.Context, r store.Reader) {
 		w.equal("access", got, want)
 		live, err := r.LiveFamiliesOfUser(ctx, n, now)
 		w.outcome(err, nil)
-		w.equal("live families", live, w.model.live(n, now))
+		w.equal("live families of user", live, w.model.live(func(f store.Family) bool { return f.UserID == n }, now))
+		live, err = r.LiveFamiliesOfClient(ctx, n, now)
+		w.outcome(err, nil)
+		w.equal("live families of client", live, w.model.live(func(f store.Family) bool { return f.ClientID == n }, now))
+		look(w, ctx, "registration", r.Registration, w.model.registrations, n)
+		removed, err := r.ClientRemoved(ctx, n)
+		w.outcome(err, nil)
+		w.equal("removed", removed, has(w.model.removed, n))
+		for _, client := range names {
+			key := sampleConsent(n, w.full(client)).Key()
+			look(w, ctx, "consent", r.Consent, w.model.consents, key)
+		}
 	}
 }
 

@@ -25,8 +25,8 @@ func sampleClient(id string) store.Client {
 		GrantTypes:   []string{"authorization_code", "refresh_token"},
 		AuthMethod:   "client_secret_basic", SecretHash: hash("secret of " + id),
 		Scope: "apps:read requests:write", ApplicationType: "web", SoftwareID: "software", SoftwareVersion: "1.2.3",
-		CreatedAt: base, AuthorizedAt: base.Add(time.Minute), UpdatedAt: base.Add(time.Second),
-		MetadataHash: hash("metadata of " + id),
+		CreatedAt: base, AuthorizedAt: base.Add(time.Minute), ApprovedAt: base.Add(2 * time.Minute), UpdatedAt: base.Add(time.Second),
+		MetadataHash: hash("metadata of " + id), RegistrationHash: hash("registration token of " + id),
 	}
 }
 
@@ -65,7 +65,33 @@ func sampleApproval(id, session, userID, clientID string) store.Approval {
 		ID: id, SessionHash: hash(session), CSRFHash: hash("form of " + id), UserID: userID,
 		Subject: "backend subject", ClientID: clientID, RedirectURI: "https://cb.example/cb?x=1", State: "state of " + id,
 		Resource: "https://mcp.example/mcp", Scopes: []string{"apps:read", "requests:write"}, Challenge: "challenge of " + id,
-		AuthTime: base.Add(-time.Minute), CreatedAt: base, ExpiresAt: base.Add(10 * time.Minute),
+		AuthTime: base.Add(-time.Minute), CreatedAt: base, ExpiresAt: base.Add(10 * time.Minute), Ask: true,
+	}
+}
+
+func sampleRegistration(id string) store.Registration {
+	c := sampleClient(id)
+	return store.Registration{
+		ID: id, Fold: hash("fold of " + id), CreatedAt: base, SeenAt: base.Add(time.Minute),
+		Client: store.Client{
+			Profile: c.Profile, Name: c.Name, RedirectURIs: c.RedirectURIs, GrantTypes: c.GrantTypes, AuthMethod: c.AuthMethod,
+			Scope: c.Scope, ApplicationType: c.ApplicationType, SoftwareID: c.SoftwareID, SoftwareVersion: c.SoftwareVersion,
+		},
+	}
+}
+
+func sampleRejection(id string) store.Rejection {
+	return store.Rejection{
+		ID: id, Kind: "kind of " + id, ClientName: "name of " + id, RedirectURIs: []string{"https://" + id + ".example/cb"},
+		Document: "https://" + id + ".example/client.json", Profile: "profile of " + id, Reason: "client/no_profile",
+		Advice: "advice on " + id, ClientIP: "192.0.2.1", Count: 1, FirstAt: base, LastAt: base.Add(time.Minute),
+	}
+}
+
+func sampleConsent(userID, clientID string) store.Consent {
+	return store.Consent{
+		UserID: userID, ClientID: clientID, RedirectHost: clientID + ".example", Resource: "https://mcp.example/mcp",
+		Scopes: []string{"apps:read", "requests:write"}, MetadataHash: hash("metadata of " + clientID), GrantedAt: base,
 	}
 }
 

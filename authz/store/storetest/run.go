@@ -20,9 +20,12 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		cases []testCase
 	}{
 		{"clients", clientCases},
+		{"registrations", registrationCases},
+		{"rejections", rejectionCases},
 		{"documents", documentCases},
 		{"people", peopleCases},
 		{"approvals", approvalCases},
+		{"consents", consentCases},
 		{"codes", codeCases},
 		{"grants", grantCases},
 		{"values", valueCases},

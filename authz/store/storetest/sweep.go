@@ -88,13 +88,15 @@ var sweepCases = []testCase{
 		swept(t, s, base.Add(10*365*24*time.Hour), 100, store.Swept{})
 		same(t, "document", read(t, s.Document, d.URL), d)
 	}},
-	{"a client of a metadata document that was approved stays", func(t *testing.T, s store.Store) {
+	{"a client of a metadata document that was approved stays half a year after the last approval", func(t *testing.T, s store.Store) {
 		c := documentClient("https://c.example/client.json")
+		last := base.Add(100 * 24 * time.Hour)
 		update(t, s, func(ctx context.Context, tx store.Tx) error {
-			return errors.Join(tx.PutClient(ctx, c), tx.MarkClientAuthorized(ctx, c.ID, base.Add(time.Hour)))
+			return errors.Join(tx.PutClient(ctx, c), tx.MarkClientAuthorized(ctx, c.ID, base.Add(time.Hour)),
+				tx.MarkClientAuthorized(ctx, c.ID, last))
 		})
-		swept(t, s, base.Add(10*365*24*time.Hour), 100, store.Swept{})
-		read(t, s.Client, c.ID)
+		around(t, s, last.Add(store.KeepUsedClient), store.Swept{}, store.Swept{Clients: 1})
+		absent(t, "client", s.Client, c.ID)
 	}},
 	{"a put with a later creation time lets a client live longer", func(t *testing.T, s store.Store) {
 		c := documentClient("https://c.example/client.json")
@@ -103,10 +105,41 @@ var sweepCases = []testCase{
 		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.PutClient(ctx, c) })
 		around(t, s, c.CreatedAt.Add(store.KeepUnusedClient), store.Swept{}, store.Swept{Clients: 1})
 	}},
-	{"a client that was ever approved stays, its grants or not", func(t *testing.T, s store.Store) {
+	{"a client that was ever approved stays as long as a grant of it is kept", func(t *testing.T, s store.Store) {
 		seed(t, s)
-		swept(t, s, base.Add(10*365*24*time.Hour), 100, store.Swept{Sessions: 1, AccessTokens: 1, Families: 1})
+		f := sampleFamily("family", "user", "client")
+		f.ID, f.AbsoluteEnd, f.IdleEnd = "long", base.Add(300*24*time.Hour), base.Add(300*24*time.Hour)
+		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.CreateFamily(ctx, f) })
+		end := f.AbsoluteEnd.Add(store.KeepFamily)
+		swept(t, s, end, 100, store.Swept{Sessions: 1, AccessTokens: 1, Families: 1})
 		read(t, s.Client, "client")
+		swept(t, s, end.Add(tick), 100, store.Swept{Families: 1, Clients: 1})
+	}},
+	{"a registration stays two days after it was last seen", func(t *testing.T, s store.Store) {
+		r := sampleRegistration("r")
+		update(t, s, func(ctx context.Context, tx store.Tx) error { _, err := tx.SaveRegistration(ctx, r); return err })
+		around(t, s, r.SeenAt.Add(2*store.KeepUnusedClient), store.Swept{}, store.Swept{Registrations: 1})
+		absent(t, "registration", s.Registration, "r")
+	}},
+	{"an id that was removed may come back after a day", func(t *testing.T, s store.Store) {
+		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.RemoveClient(ctx, "c", base) })
+		around(t, s, base.Add(store.KeepUnusedClient), store.Swept{}, store.Swept{Removals: 1})
+		if read(t, s.ClientRemoved, "c") {
+			t.Error("still known as removed")
+		}
+	}},
+	{"a rejection stays thirty days after its last attempt", func(t *testing.T, s store.Store) {
+		j := sampleRejection("j")
+		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.SaveRejection(ctx, j) })
+		around(t, s, j.LastAt.Add(store.KeepRejection), store.Swept{}, store.Swept{Rejections: 1})
+	}},
+	{"a consent is remembered for ninety days", func(t *testing.T, s store.Store) {
+		update(t, s, func(ctx context.Context, tx store.Tx) error {
+			_, err := tx.UpsertUser(ctx, sampleUser("user"))
+			return errors.Join(err, tx.SaveConsent(ctx, sampleConsent("user", "client")))
+		})
+		around(t, s, base.Add(store.KeepConsent), store.Swept{}, store.Swept{Consents: 1})
+		absent(t, "consent", s.Consent, sampleConsent("user", "client").Key())
 	}},
 	{"a client with a live family stays, marked or not", func(t *testing.T, s store.Store) {
 		seed(t, s)
