@@ -53,6 +53,7 @@ type Config struct {
 	Keys   *keys.Set
 	Epochs *grant.Epochs
 	Cache  *grant.Cache // nil where several processes write to the store
+	Limits *Limits
 
 	// Lifetimes have defaults of their own.
 	Lifetimes grant.Lifetimes
@@ -77,8 +78,8 @@ type Server struct {
 
 // New puts a server together.
 func New(cfg Config) (*Server, error) {
-	if cfg.Policy == nil || cfg.Profiles == nil || cfg.Store == nil || cfg.Keys == nil || cfg.Audit == nil || cfg.Directory == nil {
-		return nil, errors.New("authz: policy, profiles, store, keys, audit and directory are required")
+	if cfg.Policy == nil || cfg.Profiles == nil || cfg.Store == nil || cfg.Keys == nil || cfg.Audit == nil || cfg.Directory == nil || cfg.Limits == nil {
+		return nil, errors.New("authz: policy, profiles, store, keys, audit, directory and limits are required")
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = clock.System
@@ -182,7 +183,7 @@ func newGrants(cfg Config, minter *opaque.Minter) (*grant.Service, error) {
 			r, _ := cfg.Policy.Resource(resource)
 			return slices.ContainsFunc(r.Scopes, func(s policy.Scope) bool { return s.Name == scope })
 		},
-		Epochs: cfg.Epochs, Cache: cfg.Cache, Rand: cfg.Rand, Log: cfg.Log,
+		Epochs: cfg.Epochs, Cache: cfg.Cache, Rotations: cfg.Limits.rotations, RotationRate: rotationRate, Rand: cfg.Rand, Log: cfg.Log,
 	})
 }
 
@@ -229,18 +230,21 @@ func (s *Server) mountPages(cfg Config, minter *opaque.Minter) error {
 	if err != nil {
 		return err
 	}
-	s.exact["/authorize"] = http.HandlerFunc(authorizing.Authorize)
-	s.exact["/signin"] = http.HandlerFunc(signingIn.SignIn)
+	door := newDoor(cfg)
+	s.exact["/authorize"] = door.bound("authorize", authorizeRate, reason.LimitRequests, pages.TooMany, http.HandlerFunc(authorizing.Authorize))
+	s.exact["/signin"] = door.bound("signin", signInRate, reason.LimitSignIns, pages.TooMany, http.HandlerFunc(signingIn.SignIn))
 	s.exact["/signout"] = http.HandlerFunc(signingIn.SignOut)
 	s.exact["/consent"] = http.HandlerFunc(asking.Consent)
-	s.below["/callback/"] = http.HandlerFunc(signingIn.Callback)
+	s.below["/callback/"] = door.bound("callback", callbackRate, reason.LimitSignIns, pages.TooMany, http.HandlerFunc(signingIn.Callback))
 	s.below["/assets/"] = pages.Assets()
 	return nil
 }
 
 // mountEndpoints wires what clients call: registration, tokens, metadata.
 func (s *Server) mountEndpoints(cfg Config, minter *opaque.Minter) error {
-	authenticator, err := client.NewAuthenticator(cfg.Store, 0)
+	authenticator, err := client.NewAuthenticator(client.AuthenticatorConfig{
+		Store: cfg.Store, Failures: cfg.Limits.failures, FailureRate: failureRate, Clock: cfg.Clock,
+	})
 	if err != nil {
 		return err
 	}
@@ -252,8 +256,9 @@ func (s *Server) mountEndpoints(cfg Config, minter *opaque.Minter) error {
 	if err != nil {
 		return err
 	}
-	s.exact["/token"] = tokens
-	s.exact["/revoke"] = revoking
+	door := newDoor(cfg)
+	s.exact["/token"] = door.bound("token", tokenRate, reason.LimitRequests, toClient, tokens)
+	s.exact["/revoke"] = door.bound("revoke", revokeRate, reason.LimitRequests, toClient, revoking)
 	if cfg.DynamicRegistration {
 		registering, err := client.NewRegistration(client.RegistrationConfig{
 			Registry: cfg.Profiles, Gate: cfg.Policy, Store: cfg.Store, Secrets: minter,

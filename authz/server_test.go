@@ -99,9 +99,13 @@ func newServer(t *testing.T, change func(*authz.Config)) (*authz.Server, store.S
 	if err != nil {
 		t.Fatal(err)
 	}
+	limits, err := authz.NewLimits()
+	if err != nil {
+		t.Fatal(err)
+	}
 	cfg := authz.Config{
 		Issuer: issuer, Policy: p, Profiles: profiles, Directory: nobody{}, Audit: new(audittest.Memory),
-		Store: s, Keys: set, Epochs: grant.NewEpochs(), DynamicRegistration: true, Documents: offline{},
+		Store: s, Keys: set, Epochs: grant.NewEpochs(), Limits: limits, DynamicRegistration: true, Documents: offline{},
 	}
 	if change != nil {
 		change(&cfg)

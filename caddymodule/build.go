@@ -60,6 +60,7 @@ func (a *App) build(run *running) error {
 		Keys:      run.runtime.keys,
 		Epochs:    run.runtime.epochs,
 		Cache:     run.runtime.cache,
+		Limits:    run.runtime.limits,
 		Lifetimes: grant.Lifetimes{
 			Code:          time.Duration(tokens.Code),
 			Access:        time.Duration(tokens.Access),

@@ -46,6 +46,20 @@ func TestARequestThatRunsAcrossAReloadIsAnsweredAndTheNewPolicyBitesAtOnce(t *te
 	}
 }
 
+func TestAReloadForgivesNobodyWhoIsOverALimit(t *testing.T) {
+	g := newGateway(t)
+	g.mustLoad(policyOf{})
+	old := g.app()
+	before := old.running.Load().runtime.limits
+	g.mustLoad(policyOf{users: "group nobody"})
+	if g.app() == old {
+		t.Fatal("the configuration was not replaced")
+	}
+	if after := g.app().running.Load().runtime.limits; before == nil || after != before {
+		t.Error("the new configuration counts from zero")
+	}
+}
+
 func TestAReloadToAnotherStoreClosesTheOldOneOnlyAfterItsLastRequest(t *testing.T) {
 	g := newGateway(t)
 	g.mustLoad(policyOf{})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/teamlumos/mcp-edge/authz"
 	"github.com/teamlumos/mcp-edge/authz/grant"
 	"github.com/teamlumos/mcp-edge/authz/keys"
 	"github.com/teamlumos/mcp-edge/authz/store"
@@ -33,6 +34,7 @@ type runtime struct {
 	keys   *keys.Set
 	epochs *grant.Epochs
 	cache  *grant.Cache
+	limits *authz.Limits
 	sweep  *sweeper
 	applied
 }
@@ -76,6 +78,9 @@ func newRuntime(ctx context.Context, engine StoreEngine, storage keys.Storage) (
 	}
 	if r.cache, err = grant.NewCache(0); err != nil {
 		return nil, fmt.Errorf("making the token cache: %w", err)
+	}
+	if r.limits, err = authz.NewLimits(); err != nil {
+		return nil, fmt.Errorf("making the rate limits: %w", err)
 	}
 	r.sweep = startSweeper(r.store, clock.System, log, r.clientsRemoved) //nolint:contextcheck // it lives as long as the store, not as long as this call
 	return r, nil

@@ -29,6 +29,7 @@ const (
 	DomainOn            = "domain_on"
 	DomainOff           = "domain_off"
 	ClientRemoved       = "client_removed"
+	LimitHit            = "limit_hit"
 )
 
 // Event is one entry. Empty fields are left out of the record.

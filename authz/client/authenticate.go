@@ -1,18 +1,23 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"github.com/teamlumos/mcp-edge/authz/limit"
 	"github.com/teamlumos/mcp-edge/authz/oauth"
 	"github.com/teamlumos/mcp-edge/authz/opaque"
 	"github.com/teamlumos/mcp-edge/authz/store"
+	"github.com/teamlumos/mcp-edge/internal/clock"
+	"github.com/teamlumos/mcp-edge/internal/httpx"
 	"github.com/teamlumos/mcp-edge/internal/reason"
 )
 
@@ -22,29 +27,49 @@ const DefaultCacheSize = 4096
 // maxID bounds a presented client id, in bytes.
 const maxID = 2 << 10
 
+// FailureCounter counts failed authentications; *limit.Memory is one.
+type FailureCounter interface {
+	Peek(key string, r limit.Rate, now time.Time) limit.Verdict
+	Take(key string, r limit.Rate, now time.Time) limit.Verdict
+}
+
+// AuthenticatorConfig is what an Authenticator needs.
+type AuthenticatorConfig struct {
+	// Store has the clients; required.
+	Store store.ClientReader
+	// CacheSize is how many records are kept; default DefaultCacheSize.
+	CacheSize int
+	// Failures counts failed authentications by address and client. Nil counts
+	// none.
+	Failures FailureCounter
+	// FailureRate is how many of them one address may have at one client.
+	FailureRate limit.Rate
+	// Clock is clock.System by default.
+	Clock clock.Clock
+}
+
 // Authenticator authenticates clients at the token and revocation endpoints. It
 // is safe for concurrent use.
 type Authenticator struct {
-	reader store.ClientReader
+	cfg AuthenticatorConfig
 	// Records do not change after registration but for AuthorizedAt, which plays
 	// no part here. A client that was deleted has no grant left to use.
 	cache *lru.Cache[string, store.Client]
 }
 
-// NewAuthenticator returns an Authenticator that reads through a cache of
-// cacheSize records; zero stands for DefaultCacheSize.
-func NewAuthenticator(reader store.ClientReader, cacheSize int) (*Authenticator, error) {
-	if reader == nil {
+// NewAuthenticator returns an Authenticator over cfg.
+func NewAuthenticator(cfg AuthenticatorConfig) (*Authenticator, error) {
+	if cfg.Store == nil {
 		return nil, errors.New("client authentication: no store")
 	}
-	if cacheSize == 0 {
-		cacheSize = DefaultCacheSize
+	if cfg.Clock == nil {
+		cfg.Clock = clock.System
 	}
-	cache, err := lru.New[string, store.Client](cacheSize)
+	cache, err := lru.New[string, store.Client](cmp.Or(cfg.CacheSize, DefaultCacheSize))
 	if err != nil {
 		return nil, err
 	}
-	return &Authenticator{reader: reader, cache: cache}, nil
+	return &Authenticator{cfg: cfg, cache: cache}, nil
 }
 
 // credentials are what a request presents.
@@ -57,10 +82,11 @@ type credentials struct {
 // shared and must not be changed.
 //
 // Errors: 400 invalid_request for a request that uses several methods, an
-// Authorization header of another scheme than Basic, or is malformed; 401 invalid_client for an unknown client, a wrong secret or a
-// method other than the registered one, which needs a WWW-Authenticate header
-// when the client used the Authorization header (RFC 6749 §5.2); 503 when the
-// store does not answer.
+// Authorization header of another scheme than Basic, or is malformed; 401
+// invalid_client for an unknown client, a wrong secret or a method other than
+// the registered one, which needs a WWW-Authenticate header when the client used
+// the Authorization header (RFC 6749 §5.2); 429 for a client at which too many
+// attempts of the address failed; 503 when the store does not answer.
 func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, p oauth.Params) (store.Client, *oauth.Error) {
 	presented, e := readCredentials(r, p)
 	if e != nil {
@@ -70,17 +96,51 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, p oau
 	if e != nil {
 		return store.Client{}, e
 	}
-	if presented.method != c.AuthMethod {
-		return store.Client{}, invalidClient(reason.ClientBadSecret, "the client registered another authentication method")
+	if c.AuthMethod == AuthNone && presented.method == AuthNone {
+		return c, nil // there is nothing to guess
 	}
-	if c.AuthMethod == AuthNone {
-		return c, nil
+	if e := a.prove(ctx, c, presented); e != nil {
+		return store.Client{}, e
+	}
+	return c, nil
+}
+
+// prove compares the secret, unless too many attempts failed (RFC 6749 §2.3.1).
+// They are counted by address and client: nobody can lock out a client that is
+// somewhere else, and a client that fails costs its neighbours nothing.
+func (a *Authenticator) prove(ctx context.Context, c store.Client, presented credentials) *oauth.Error {
+	if a.cfg.Failures == nil {
+		return compare(c, presented)
+	}
+	key := limit.Address(httpx.ClientIP(ctx)) + " " + c.ID
+	now := a.cfg.Clock.Now()
+	// Before the comparison, so that an attempt over the limit finds nothing out.
+	if v := a.cfg.Failures.Peek(key, a.cfg.FailureRate, now); !v.OK {
+		return tooManyFailures(v)
+	}
+	refused := compare(c, presented)
+	if refused == nil {
+		return nil
+	}
+	if v := a.cfg.Failures.Take(key, a.cfg.FailureRate, now); !v.OK { // others failed meanwhile
+		return tooManyFailures(v)
+	}
+	return refused
+}
+
+func compare(c store.Client, presented credentials) *oauth.Error {
+	if presented.method != c.AuthMethod {
+		return invalidClient(reason.ClientBadSecret, "the client registered another authentication method")
 	}
 	hash := opaque.HashOf(presented.secret)
 	if subtle.ConstantTimeCompare(hash[:], c.SecretHash[:]) != 1 {
-		return store.Client{}, invalidClient(reason.ClientBadSecret, "the client secret is wrong")
+		return invalidClient(reason.ClientBadSecret, "the client secret is wrong")
 	}
-	return c, nil
+	return nil
+}
+
+func tooManyFailures(v limit.Verdict) *oauth.Error {
+	return oauth.TooMany(reason.LimitBadSecrets, v.RetryAfter, "too many attempts of this client failed, try again later")
 }
 
 // readCredentials finds the one method that the request uses.
@@ -149,7 +209,7 @@ func (a *Authenticator) find(ctx context.Context, id string) (store.Client, *oau
 	if len(id) > maxID {
 		return store.Client{}, unknownClient()
 	}
-	c, err := a.reader.Client(ctx, id)
+	c, err := a.cfg.Store.Client(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return store.Client{}, unknownClient()
 	}

@@ -45,7 +45,7 @@ func authenticator(t testing.TB) (*client.Authenticator, *clients, string) {
 		rows[id] = c
 	}
 	s := &clients{rows: rows}
-	a, err := client.NewAuthenticator(s, 0)
+	a, err := client.NewAuthenticator(client.AuthenticatorConfig{Store: s})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func TestCacheIsBoundedAndSafeToShare(t *testing.T) {
 		id := fmt.Sprint("c", i)
 		rows[id] = store.Client{ID: id, AuthMethod: client.AuthNone}
 	}
-	a, err := client.NewAuthenticator(&lockedClients{clients: clients{rows: rows}}, 10)
+	a, err := client.NewAuthenticator(client.AuthenticatorConfig{Store: &lockedClients{clients: clients{rows: rows}}, CacheSize: 10})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,8 +76,25 @@ func (s *Service) Refresh(ctx context.Context, req RefreshRequest) (Tokens, *oau
 		return s.replay(ctx, facts, user, p)
 	case Refuse:
 		return s.refuse(ctx, facts, user, verdict)
+	case Rotate: // and never what ends a family
+		if refused := s.tooManyRotations(family.ID); refused != nil {
+			return Tokens{Family: facts.Family, User: user}, refused
+		}
 	}
 	return s.change(ctx, family.UserID, p)
+}
+
+// tooManyRotations refuses a rotation of a family that rotates without end: each
+// one is a write that has to be kept. The token stays good.
+func (s *Service) tooManyRotations(family string) *oauth.Error {
+	if s.rotations == nil {
+		return nil
+	}
+	v := s.rotations.Peek(family, s.rotation, s.clock.Now())
+	if v.OK {
+		return nil
+	}
+	return oauth.TooMany(reason.LimitRotations, v.RetryAfter, "this refresh token was renewed too often, it stays good, try again later")
 }
 
 // turn waits until no other request of the family is at work, and returns how
@@ -123,6 +140,9 @@ func (s *Service) change(ctx context.Context, userID string, p presented) (Token
 	}
 	switch verdict.Action {
 	case Rotate:
+		if s.rotations != nil { // its turn lasts since the look, so that there is room
+			s.rotations.Take(facts.Family.ID, s.rotation, facts.Now)
+		}
 		return out, nil
 	case Replay: // another node rotated between the two looks
 		return s.replay(ctx, facts, user, p)

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/teamlumos/mcp-edge/authz/limit"
 	"github.com/teamlumos/mcp-edge/authz/opaque"
 	"github.com/teamlumos/mcp-edge/authz/policy"
 	"github.com/teamlumos/mcp-edge/authz/store"
@@ -71,6 +72,12 @@ type Policy interface {
 	Revision() uint64
 }
 
+// RotationCounter counts rotations; *limit.Memory is one.
+type RotationCounter interface {
+	Peek(key string, r limit.Rate, now time.Time) limit.Verdict
+	Take(key string, r limit.Rate, now time.Time) limit.Verdict
+}
+
 // Config of a Service.
 type Config struct {
 	// Store is required.
@@ -96,6 +103,11 @@ type Config struct {
 	// Cache of validated access tokens. Nil reads the store at every Verify, as
 	// is needed where several processes write to the store.
 	Cache *Cache
+	// Rotations counts the rotations of each family. Nil counts none.
+	Rotations RotationCounter
+	// RotationRate is how many of them a family may have. Retries inside the grace
+	// rotate nothing and are not counted.
+	RotationRate limit.Rate
 	// Rand is the source of family ids; required.
 	Rand io.Reader
 	// Log is slog.Default() by default.
@@ -114,6 +126,8 @@ type Service struct {
 	knownScope func(string, string) bool
 	epochs     *Epochs
 	cache      *Cache
+	rotations  RotationCounter // nil = unlimited
+	rotation   limit.Rate
 	rand       io.Reader
 	log        *slog.Logger
 
@@ -142,7 +156,7 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{
 		store: cfg.Store, minter: cfg.Minter, policy: cfg.Policy, clock: cfg.Clock, life: life,
 		graceOf: cfg.GraceOf, knownScope: cfg.KnownScope, epochs: cfg.Epochs, cache: cfg.Cache,
-		rand: cfg.Rand, log: cfg.Log,
+		rotations: cfg.Rotations, rotation: cfg.RotationRate, rand: cfg.Rand, log: cfg.Log,
 	}
 	if s.clock == nil {
 		s.clock = clock.System

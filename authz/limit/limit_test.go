@@ -166,7 +166,7 @@ func (m *model) take(r limit.Rate, now time.Time) bool {
 func TestRandomArrivalsMatchABucketThatFills(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(50) {
-		random := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // reproducible, not secret
+		random := rand.New(rand.NewPCG(seed, 7)) // reproducible, not secret
 		// Arrivals fall on whole milliseconds and the interval is one, so that the
 		// fractions of the model are exact where a decision hangs on them.
 		rate := limit.Rate{Events: 1, Per: time.Duration(1+random.IntN(5000)) * time.Millisecond, Burst: 1 + random.IntN(20)}
@@ -197,7 +197,7 @@ func TestRandomArrivalsMatchABucketThatFills(t *testing.T) {
 
 func TestWaitingAsToldIsAlwaysEnough(t *testing.T) {
 	t.Parallel()
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // reproducible, not secret
+	random := rand.New(rand.NewPCG(1, 2)) // reproducible, not secret
 	for range 2000 {
 		rate := limit.Rate{Events: 1 + random.IntN(1000), Per: time.Duration(1 + random.Int64N(int64(48*time.Hour))), Burst: random.IntN(50)}
 		m, now := newMemory(t, 1), start

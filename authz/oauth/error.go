@@ -66,6 +66,16 @@ func unavailable(why reason.Reason, err error) *Error {
 	}
 }
 
+// TooMany returns the 429 answer for what comes too often and may come again
+// after wait. RFC 6749 has no code for it; this one says neither that a token is
+// dead nor that a client is unknown.
+func TooMany(why reason.Reason, wait time.Duration, description string) *Error {
+	return &Error{
+		Code: TemporarilyUnavailable, Description: description,
+		Status: http.StatusTooManyRequests, RetryAfter: wait, Reason: why,
+	}
+}
+
 // Error describes the refusal for operators.
 func (e *Error) Error() string {
 	if e.Err != nil {

@@ -67,6 +67,16 @@ func TestEveryOutcomeIsAudited(t *testing.T) {
 		}, with(whose, func(e *audit.Event) {
 			e.Name, e.Reason, e.ErrorCode = audit.RefreshReuse, reason.GrantReused, "invalid_grant"
 		})},
+		{"a refresh over the rate", refreshForm, func(f *fakes) {
+			f.tokens, f.refused = known, oauth.TooMany(reason.LimitRotations, time.Minute, "later")
+		}, with(whose, func(e *audit.Event) {
+			e.Name, e.Reason, e.ErrorCode, e.Durable = audit.LimitHit, reason.LimitRotations, "temporarily_unavailable", false
+		})},
+		{"too many bad secrets", refreshForm, func(f *fakes) {
+			f.auth = oauth.TooMany(reason.LimitBadSecrets, time.Minute, "later")
+		}, with(anonymous, func(e *audit.Event) {
+			e.Name, e.Reason, e.ErrorCode = audit.LimitHit, reason.LimitBadSecrets, "temporarily_unavailable"
+		})},
 		{"a made-up token", refreshForm, func(f *fakes) {
 			f.tokens, f.refused = grant.Tokens{}, oauth.Errorf(oauth.InvalidGrant, reason.GrantUnknown, "no")
 		}, with(anonymous, func(e *audit.Event) {

@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/teamlumos/mcp-edge/authz/oauth"
 	"github.com/teamlumos/mcp-edge/internal/reason"
@@ -74,6 +75,18 @@ func (p *Pages) Unavailable(w http.ResponseWriter, r *http.Request, why reason.R
 		Title: "We cannot answer right now",
 		What:  "A service that is needed for this step did not answer. You were not refused, and nothing was changed.",
 		Todo:  "Try again in a moment. If it stays like this, tell your administrator the request number below.",
+	})
+}
+
+// TooMany answers 429: too much of this came from the person's network, and more
+// may come after wait. Nothing is wrong with the request.
+func (p *Pages) TooMany(w http.ResponseWriter, r *http.Request, why reason.Reason, wait time.Duration) {
+	oauth.SetRetryAfter(w.Header(), wait)
+	p.Fault(w, r, Fault{
+		Status: http.StatusTooManyRequests, Reason: why,
+		Title: "Too many requests from your network",
+		What:  "More requests came from your network than this gateway answers in so short a time. Nothing was changed.",
+		Todo:  "Wait a minute and load this page again. If it stays like this, tell your administrator the request number below.",
 	})
 }
 

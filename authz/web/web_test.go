@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -56,6 +57,9 @@ var pages = map[string]func(p *web.Pages, w http.ResponseWriter, r *http.Request
 	},
 	"signin_not_found": func(p *web.Pages, w http.ResponseWriter, r *http.Request) {
 		p.SignIn(w, r, web.SignIn{Transaction: "tx", CSRF: "token", Assistant: "Claude", Email: "ann@nowhere.com", NotFound: true})
+	},
+	"too_many": func(p *web.Pages, w http.ResponseWriter, r *http.Request) {
+		p.TooMany(w, r, reason.LimitSignIns, 1500*time.Millisecond)
 	},
 	"provider": func(p *web.Pages, w http.ResponseWriter, r *http.Request) {
 		p.ToProvider(w, r, "https://acme.okta.com/authorize?client_id=x&state=a%22b")

@@ -16,7 +16,8 @@ import (
 const MaxBody = 64 << 10
 
 // Authenticator says which client sends a request (RFC 6749 §2.3). Its errors
-// are invalid_client, invalid_request for two mechanisms at once, or a fault.
+// are invalid_client, invalid_request for two mechanisms at once, 429 where too
+// many failed, or a fault.
 type Authenticator interface {
 	Authenticate(ctx context.Context, r *http.Request, p oauth.Params) (store.Client, *oauth.Error)
 }

@@ -100,6 +100,9 @@ func (t *Trail) Refused(ctx context.Context, g Grant, refused *oauth.Error) *oau
 }
 
 func refusal(ctx context.Context, name string, g Grant, refused *oauth.Error) audit.Event {
+	if refused.Reason.Layer() == reason.LayerLimit {
+		name = audit.LimitHit
+	}
 	e := event(ctx, name, g)
 	e.Reason, e.ErrorCode = refused.Reason, string(refused.Code)
 	return e
