@@ -19,18 +19,24 @@ func newDocuments(cfg Config) (*document.Service, error) {
 	})
 }
 
-// clients is the store, in which a client whose id is a URL is found by its
-// document. It is asked before a person is: a document that is out of reach
-// starts no grant.
+// clients is the store, in which every client is found: one whose id is a URL by
+// its document, one that registered also before it has a row. It is asked before
+// a person is: a document that is out of reach starts no grant.
 type clients struct {
 	store.Store
-	documents *document.Service // nil = off
+	registered *client.Clients
+	documents  *document.Service // nil = off
+	profiles   *client.Registry
+	rejections *client.Rejections
 }
 
 // Client implements store.ClientReader.
 func (c clients) Client(ctx context.Context, id string) (store.Client, error) {
 	if c.documents == nil || !strings.HasPrefix(id, document.Prefix) {
-		return c.Store.Client(ctx, id)
+		return c.registered.Client(ctx, id)
+	}
+	if _, listed := c.profiles.ByDocument(id); !listed && document.CheckID(id) == nil {
+		c.rejections.Document(ctx, id)
 	}
 	return c.documents.ForConsent(ctx, id)
 }

@@ -50,12 +50,15 @@ type Limits struct {
 	requests  *limit.Memory // by endpoint and address
 	failures  *limit.Memory // by address and client; only clients that exist
 	rotations *limit.Memory // by family; only tokens that are good
+
+	registrations *limit.Memory // by address, and by profile
+	rejections    *limit.Memory // by address
 }
 
 // NewLimits returns Limits that remember nothing yet.
 func NewLimits() (*Limits, error) {
 	var l Limits
-	for _, m := range []**limit.Memory{&l.requests, &l.failures, &l.rotations} {
+	for _, m := range []**limit.Memory{&l.requests, &l.failures, &l.rotations, &l.registrations, &l.rejections} {
 		var err error
 		if *m, err = limit.NewMemory(limit.DefaultSize); err != nil {
 			return nil, err

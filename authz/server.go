@@ -72,6 +72,9 @@ type Server struct {
 	grants    *grant.Service
 	metadata  *discovery.Document
 	documents *document.Service // nil = off
+	clients   *client.Clients   // those that registered
+	rejected  *client.Rejections
+	scopes    []string // of all resources
 	exact     map[string]http.Handler
 	below     map[string]http.Handler // by prefix that ends in a slash
 }
@@ -96,6 +99,17 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{exact: map[string]http.Handler{}, below: map[string]http.Handler{}}
 	if s.grants, err = newGrants(cfg, minter); err != nil {
+		return nil, err
+	}
+	for _, r := range cfg.Policy.Resources() {
+		for _, scope := range r.Scopes {
+			s.scopes = oauth.Union(s.scopes, []string{scope.Name})
+		}
+	}
+	if s.clients, err = client.NewClients(cfg.Store, minter, cfg.Clock); err != nil {
+		return nil, err
+	}
+	if s.rejected, err = client.NewRejections(cfg.Store, cfg.Limits.rejections, cfg.Clock, cfg.Log); err != nil {
 		return nil, err
 	}
 	if cfg.Documents != nil {
@@ -206,7 +220,7 @@ func (s *Server) mountPages(cfg Config, minter *opaque.Minter) error {
 		return err
 	}
 	authorizing, err := authorize.New(authorize.Config{
-		Issuer: cfg.Issuer, Pages: pages, Transactions: transactions, Store: clients{cfg.Store, s.documents}, Policy: cfg.Policy,
+		Issuer: cfg.Issuer, Pages: pages, Transactions: transactions, Store: clients{cfg.Store, s.clients, s.documents, cfg.Profiles, s.rejected}, Policy: cfg.Policy,
 		Directory: cfg.Directory, Audit: cfg.Audit, Clock: cfg.Clock, Rand: cfg.Rand, Log: cfg.Log,
 	})
 	if err != nil {
@@ -221,7 +235,7 @@ func (s *Server) mountPages(cfg Config, minter *opaque.Minter) error {
 	}
 	asking, err := consent.New(consent.Config{
 		Issuer: cfg.Issuer, Pages: pages, Sessions: sessions, Transactions: transactions, Store: cfg.Store, Policy: cfg.Policy,
-		Codes: s.grants, Audit: cfg.Audit, Clock: cfg.Clock, Rand: cfg.Rand, Log: cfg.Log,
+		Clients: s.clients, Codes: s.grants, Audit: cfg.Audit, Clock: cfg.Clock, Rand: cfg.Rand, Log: cfg.Log,
 		ProfileName: func(id string) (string, bool) {
 			profile, ok := cfg.Profiles.Profile(id)
 			return profile.Name, ok
@@ -243,7 +257,7 @@ func (s *Server) mountPages(cfg Config, minter *opaque.Minter) error {
 // mountEndpoints wires what clients call: registration, tokens, metadata.
 func (s *Server) mountEndpoints(cfg Config, minter *opaque.Minter) error {
 	authenticator, err := client.NewAuthenticator(client.AuthenticatorConfig{
-		Store: cfg.Store, Failures: cfg.Limits.failures, FailureRate: failureRate, Clock: cfg.Clock,
+		Store: s.clients, Failures: cfg.Limits.failures, FailureRate: failureRate, Clock: cfg.Clock,
 	})
 	if err != nil {
 		return err
@@ -261,15 +275,18 @@ func (s *Server) mountEndpoints(cfg Config, minter *opaque.Minter) error {
 	s.exact["/revoke"] = door.bound("revoke", revokeRate, reason.LimitRequests, toClient, revoking)
 	if cfg.DynamicRegistration {
 		registering, err := client.NewRegistration(client.RegistrationConfig{
-			Registry: cfg.Profiles, Gate: cfg.Policy, Store: cfg.Store, Secrets: minter,
+			Issuer: cfg.Issuer, Registry: cfg.Profiles, Gate: cfg.Policy, Store: cfg.Store, Credentials: minter, Grants: s.grants,
+			Limiter: cfg.Limits.registrations, Rejections: s.rejected, Scopes: s.scopes,
 			Audit: cfg.Audit, Clock: cfg.Clock, Rand: cfg.Rand, Log: cfg.Log,
 		})
 		if err != nil {
 			return err
 		}
 		s.exact["/register"] = registering
+		s.below["/register/"] = http.HandlerFunc(registering.Manage)
 	} else {
 		s.exact["/register"] = http.HandlerFunc(registrationOff)
+		s.below["/register/"] = http.HandlerFunc(registrationOff)
 	}
 	return s.mountDocuments(cfg)
 }
@@ -285,15 +302,9 @@ func registrationOff(w http.ResponseWriter, _ *http.Request) {
 
 // mountDocuments wires what is public.
 func (s *Server) mountDocuments(cfg Config) error {
-	var scopes []string
-	for _, r := range cfg.Policy.Resources() {
-		for _, scope := range r.Scopes {
-			scopes = oauth.Union(scopes, []string{scope.Name})
-		}
-	}
 	var err error
 	s.metadata, err = discovery.NewServer(discovery.ServerConfig{
-		Issuer: cfg.Issuer, Scopes: scopes, DynamicRegistration: cfg.DynamicRegistration, MetadataDocuments: s.documents != nil,
+		Issuer: cfg.Issuer, Scopes: s.scopes, DynamicRegistration: cfg.DynamicRegistration, MetadataDocuments: s.documents != nil,
 	})
 	if err != nil {
 		return fmt.Errorf("metadata: %w", err)

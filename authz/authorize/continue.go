@@ -83,7 +83,7 @@ func (h *Handlers) ask(w http.ResponseWriter, r *http.Request, tx session.Transa
 		ID: opaque.NewID(h.cfg.Rand), SessionHash: who.Hash, UserID: who.User.ID, Subject: entry.ID,
 		ClientID: tx.Request.ClientID, RedirectURI: tx.Request.RedirectURI,
 		State: EncodeState(tx.Request.State), Resource: tx.Request.Resource, Scopes: tx.Request.Scopes, Challenge: tx.Request.Challenge,
-		AuthTime: who.AuthTime, CreatedAt: now, ExpiresAt: now.Add(ApprovalLifetime),
+		AuthTime: who.AuthTime, CreatedAt: now, ExpiresAt: now.Add(ApprovalLifetime), Ask: tx.Request.Ask,
 	}
 	err := h.cfg.Store.Update(ctx, func(t store.Tx) error {
 		// The session is read again under its lock: one that was ended while the

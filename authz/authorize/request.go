@@ -146,15 +146,16 @@ func readSignIn(query oauth.Params, req *session.Request, no func(oauth.Code, re
 	prompts := strings.Fields(query.Get("prompt"))
 	switch {
 	case !slices.Contains(prompts, "none"):
-		// "consent" needs nothing: everybody is asked every time. "login" and
-		// "select_account" want the person to sign in now; other values mean nothing.
+		// "login" and "select_account" want the person to sign in now; values that
+		// are not known mean nothing.
 		req.ForceLogin = slices.Contains(prompts, "login") || slices.Contains(prompts, "select_account")
+		req.Ask = slices.Contains(prompts, "consent")
 	case len(prompts) > 1:
 		no(oauth.InvalidRequest, reason.ClientBadRequest, "prompt=none stands alone")
 	default:
 		// The codes for this, interaction_required and its kin, are OpenID Connect's.
 		// In OAuth's words the server denies the request (OAuth 2.1 §4.1.2.1).
-		no(oauth.AccessDenied, reason.ClientBadRequest, "consent is always asked for, so that prompt=none cannot be served")
+		no(oauth.AccessDenied, reason.ClientBadRequest, "prompt=none is not served: the person must be able to see who asks")
 	}
 	if s := query.Get("max_age"); s != "" {
 		age, err := strconv.Atoi(s)

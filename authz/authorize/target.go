@@ -73,10 +73,11 @@ func (h *Handlers) client(ctx context.Context, id string) (store.Client, *refusa
 }
 
 // matchRedirect returns the redirect URI to use. It may be left out when there
-// is only one (OAuth 2.1 §4.1.1).
+// is only one (OAuth 2.1 §4.1.1), unless that is on the person's computer: its
+// port is chosen anew for each request and not registered.
 func matchRedirect(client store.Client, presented string) (string, bool) {
 	if presented == "" {
-		if len(client.RedirectURIs) == 1 {
+		if len(client.RedirectURIs) == 1 && !oauth.IsLoopbackRedirect(client.RedirectURIs[0]) {
 			return client.RedirectURIs[0], true
 		}
 		return "", false

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -9,8 +8,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/teamlumos/mcp-edge/authz/limit"
 	"github.com/teamlumos/mcp-edge/authz/oauth"
@@ -20,9 +17,6 @@ import (
 	"github.com/teamlumos/mcp-edge/internal/httpx"
 	"github.com/teamlumos/mcp-edge/internal/reason"
 )
-
-// DefaultCacheSize is how many client records an Authenticator keeps.
-const DefaultCacheSize = 4096
 
 // maxID bounds a presented client id, in bytes.
 const maxID = 2 << 10
@@ -37,8 +31,6 @@ type FailureCounter interface {
 type AuthenticatorConfig struct {
 	// Store has the clients; required.
 	Store store.ClientReader
-	// CacheSize is how many records are kept; default DefaultCacheSize.
-	CacheSize int
 	// Failures counts failed authentications by address and client. Nil counts
 	// none.
 	Failures FailureCounter
@@ -51,10 +43,9 @@ type AuthenticatorConfig struct {
 // Authenticator authenticates clients at the token and revocation endpoints. It
 // is safe for concurrent use.
 type Authenticator struct {
+	// There is no cache: a client can be changed or ended at any moment, and this
+	// is not the hot path.
 	cfg AuthenticatorConfig
-	// Records do not change after registration but for AuthorizedAt, which plays
-	// no part here. A client that was deleted has no grant left to use.
-	cache *lru.Cache[string, store.Client]
 }
 
 // NewAuthenticator returns an Authenticator over cfg.
@@ -65,11 +56,7 @@ func NewAuthenticator(cfg AuthenticatorConfig) (*Authenticator, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = clock.System
 	}
-	cache, err := lru.New[string, store.Client](cmp.Or(cfg.CacheSize, DefaultCacheSize))
-	if err != nil {
-		return nil, err
-	}
-	return &Authenticator{cfg: cfg, cache: cache}, nil
+	return &Authenticator{cfg: cfg}, nil
 }
 
 // credentials are what a request presents.
@@ -78,8 +65,7 @@ type credentials struct {
 }
 
 // Authenticate returns the client that makes the request (RFC 6749 §2.3, §3.2.1).
-// It is authenticated by the one method that it registered. The record is
-// shared and must not be changed.
+// It is authenticated by the one method that it registered.
 //
 // Errors: 400 invalid_request for a request that uses several methods, an
 // Authorization header of another scheme than Basic, or is malformed; 401
@@ -203,9 +189,6 @@ func decodeBasic(r *http.Request) (id, secret string, ok bool) {
 }
 
 func (a *Authenticator) find(ctx context.Context, id string) (store.Client, *oauth.Error) {
-	if c, ok := a.cache.Get(id); ok {
-		return c, nil
-	}
 	if len(id) > maxID {
 		return store.Client{}, unknownClient()
 	}
@@ -216,7 +199,6 @@ func (a *Authenticator) find(ctx context.Context, id string) (store.Client, *oau
 	if err != nil {
 		return store.Client{}, oauth.Unavailable(err) // never invalid_client: the client would register again
 	}
-	a.cache.Add(id, c)
 	return c, nil
 }
 

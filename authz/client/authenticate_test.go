@@ -2,7 +2,6 @@ package client_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/teamlumos/mcp-edge/authz/client"
@@ -44,7 +42,8 @@ func authenticator(t testing.TB) (*client.Authenticator, *clients, string) {
 		}
 		rows[id] = c
 	}
-	s := &clients{rows: rows}
+	s := newClients()
+	s.rows = rows
 	a, err := client.NewAuthenticator(client.AuthenticatorConfig{Store: s})
 	if err != nil {
 		t.Fatal(err)
@@ -188,65 +187,33 @@ func TestFaultOfTheStoreIsNoUnknownClient(t *testing.T) {
 	}
 }
 
-func TestKnownClientIsReadOnceAndAnUnknownOneAgain(t *testing.T) {
-	a, s, _ := authenticator(t)
-	authenticate := func(id string) *oauth.Error {
-		r, p := tokenRequest(t, url.Values{"client_id": {id}})
+func TestAChangeOfAClientCountsAtItsNextRequest(t *testing.T) {
+	a, s, secret := authenticator(t)
+	authenticate := func(id string, more ...string) *oauth.Error {
+		form := url.Values{"client_id": {id}}
+		if len(more) > 0 {
+			form.Set("client_secret", more[0])
+		}
+		r, p := tokenRequest(t, form)
 		_, e := a.Authenticate(t.Context(), r, p)
 		return e
 	}
-	for range 3 {
-		if e := authenticate(public); e != nil {
-			t.Fatal(e)
-		}
+	if e := authenticate(public); e != nil {
+		t.Fatal(e)
 	}
-	if s.reads != 1 {
-		t.Errorf("read %d times", s.reads)
+	changed := s.rows[post]
+	changed.ID = public
+	s.rows[public] = changed
+	if e := authenticate(public); e == nil || e.Code != oauth.InvalidClient {
+		t.Errorf("a client that is confidential by now passed without its secret: %v", e)
 	}
-	if e := authenticate("lmcl_later"); e == nil {
-		t.Fatal("an unknown client passed")
+	if e := authenticate(public, secret); e != nil {
+		t.Errorf("with its secret: %v", e)
 	}
-	s.rows["lmcl_later"] = store.Client{ID: "lmcl_later", AuthMethod: client.AuthNone}
-	if e := authenticate("lmcl_later"); e != nil {
-		t.Errorf("a client that registered meanwhile is unknown: %v", e)
+	delete(s.rows, public)
+	if e := authenticate(public, secret); e == nil || e.Code != oauth.InvalidClient {
+		t.Errorf("a client that is gone passed: %v", e)
 	}
-}
-
-func TestCacheIsBoundedAndSafeToShare(t *testing.T) {
-	rows := map[string]store.Client{}
-	for i := range 50 {
-		id := fmt.Sprint("c", i)
-		rows[id] = store.Client{ID: id, AuthMethod: client.AuthNone}
-	}
-	a, err := client.NewAuthenticator(client.AuthenticatorConfig{Store: &lockedClients{clients: clients{rows: rows}}, CacheSize: 10})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var group sync.WaitGroup
-	for worker := range 4 {
-		group.Go(func() {
-			for i := range 200 {
-				id := fmt.Sprint("c", (i*7+worker)%50)
-				r, p := tokenRequest(t, url.Values{"client_id": {id}})
-				if c, e := a.Authenticate(t.Context(), r, p); e != nil || c.ID != id {
-					t.Errorf("%s: %q, %v", id, c.ID, e)
-				}
-			}
-		})
-	}
-	group.Wait()
-}
-
-// lockedClients is clients for several goroutines.
-type lockedClients struct {
-	mu sync.Mutex
-	clients
-}
-
-func (l *lockedClients) Client(ctx context.Context, id string) (store.Client, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.clients.Client(ctx, id)
 }
 
 func FuzzBasic(f *testing.F) {

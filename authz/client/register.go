@@ -9,19 +9,19 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/teamlumos/mcp-edge/authz/audit"
+	"github.com/teamlumos/mcp-edge/authz/limit"
 	"github.com/teamlumos/mcp-edge/authz/oauth"
 	"github.com/teamlumos/mcp-edge/authz/opaque"
 	"github.com/teamlumos/mcp-edge/authz/store"
 	"github.com/teamlumos/mcp-edge/internal/clock"
+	"github.com/teamlumos/mcp-edge/internal/flood"
 	"github.com/teamlumos/mcp-edge/internal/httpx"
 	"github.com/teamlumos/mcp-edge/internal/reason"
 )
-
-// idPrefix begins every registered client id. It is no URL, so that no
-// registration can pass for a client id metadata document.
-const idPrefix = "lmcl_"
 
 // Gate says whether a profile may register at all.
 type Gate interface {
@@ -29,33 +29,56 @@ type Gate interface {
 	ProfileAllowedAnywhere(profile string) bool
 }
 
-// SecretMinter makes client secrets.
-type SecretMinter interface {
-	Mint(k opaque.Kind, family string, gen uint32) (token string, h store.Hash)
+// RegistrationStore is what the registration endpoints need of the store.
+type RegistrationStore interface {
+	store.Updater
+	ClientStore
 }
 
-// RegistrationConfig configures the registration endpoint.
+// Grants ends what people gave to a client; the grant service is one.
+type Grants interface {
+	RevokeClient(ctx context.Context, clientID, why string, remove bool) ([]store.Family, error)
+}
+
+// Limiter counts events by key; *limit.Memory is one.
+type Limiter interface {
+	Take(key string, r limit.Rate, now time.Time) limit.Verdict
+}
+
+// RegistrationConfig configures the registration endpoints.
 type RegistrationConfig struct {
-	Registry *Registry      // required
-	Gate     Gate           // required
-	Store    store.Updater  // required
-	Secrets  SecretMinter   // required
-	Audit    audit.Recorder // required
-	Clock    clock.Clock    // default the system's
-	Rand     io.Reader      // default the system's source
-	Log      *slog.Logger   // default slog.Default
+	// Issuer begins the address at which a client manages itself. Required.
+	Issuer      string
+	Registry    *Registry         // required
+	Gate        Gate              // required
+	Store       RegistrationStore // required
+	Credentials Credentials       // required
+	Grants      Grants            // required
+	Limiter     Limiter           // required; it outlives configurations
+	Rejections  *Rejections       // required
+	Audit       audit.Recorder    // required
+	// Scopes are all that exist at the server; others are dropped from what is
+	// registered.
+	Scopes []string
+	Clock  clock.Clock  // default the system's
+	Rand   io.Reader    // default the system's source
+	Log    *slog.Logger // default slog.Default
 }
 
-// Registration is the dynamic client registration endpoint (RFC 7591 §3).
+// Registration is the dynamic client registration endpoint (RFC 7591 §3) and the
+// client configuration endpoint (RFC 7592 §2).
 type Registration struct {
 	cfg      RegistrationConfig
+	clients  *Clients
 	refusals *audit.Refusals
+	repeated flood.Gate // thins out the events of equal registrations
 }
 
-// NewRegistration returns the endpoint.
+// NewRegistration returns the endpoints.
 func NewRegistration(cfg RegistrationConfig) (*Registration, error) {
-	if cfg.Registry == nil || cfg.Gate == nil || cfg.Store == nil || cfg.Secrets == nil || cfg.Audit == nil {
-		return nil, errors.New("client registration: registry, gate, store, secrets and audit are required")
+	if cfg.Issuer == "" || cfg.Registry == nil || cfg.Gate == nil || cfg.Store == nil || cfg.Credentials == nil ||
+		cfg.Grants == nil || cfg.Limiter == nil || cfg.Rejections == nil || cfg.Audit == nil {
+		return nil, errors.New("client registration: issuer, registry, gate, store, credentials, grants, limiter, rejections and audit are required")
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = clock.System
@@ -66,21 +89,20 @@ func NewRegistration(cfg RegistrationConfig) (*Registration, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	return &Registration{cfg: cfg, refusals: audit.NewRefusals(cfg.Audit, cfg.Clock, cfg.Log)}, nil
+	clients, err := NewClients(cfg.Store, cfg.Credentials, cfg.Clock)
+	if err != nil {
+		return nil, err
+	}
+	return &Registration{
+		cfg: cfg, clients: clients, refusals: audit.NewRefusals(cfg.Audit, cfg.Clock, cfg.Log),
+	}, nil
 }
 
 // ServeHTTP answers POST and the preflight of browsers. Browsers of any origin
 // may register: no cookie is read, and a registration grants nothing.
 func (h *Registration) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	oauth.AllowAnyOrigin(w.Header())
-	switch r.Method {
-	case http.MethodPost:
-	case http.MethodOptions:
-		oauth.Preflight(w, http.MethodPost, http.MethodOptions)
-		return
-	default:
-		w.Header().Set("Allow", "POST, OPTIONS")
-		oauth.WriteError(w, &oauth.Error{Code: oauth.InvalidRequest, Description: "use POST", Status: http.StatusMethodNotAllowed, Reason: reason.ClientBadRequest})
+	if !allows(w, r, http.MethodPost) {
 		return
 	}
 	answer, e := h.register(w, r)
@@ -91,33 +113,120 @@ func (h *Registration) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	oauth.WriteJSON(w, http.StatusCreated, answer)
 }
 
-// register reads, decides, stores and records, in this order.
-func (h *Registration) register(w http.ResponseWriter, r *http.Request) (*registered, *oauth.Error) {
+// allows answers preflights and requests of other methods, and is false then.
+func allows(w http.ResponseWriter, r *http.Request, methods ...string) bool {
+	methods = append(methods, http.MethodOptions)
+	switch {
+	case r.Method == http.MethodOptions:
+		oauth.Preflight(w, methods...)
+	case slices.Contains(methods, r.Method):
+		return true
+	default:
+		list := strings.Join(methods, ", ")
+		w.Header().Set("Allow", list)
+		oauth.WriteError(w, &oauth.Error{
+			Code: oauth.InvalidRequest, Description: "the methods are " + list, Status: http.StatusMethodNotAllowed, Reason: reason.ClientBadRequest,
+		})
+	}
+	return false
+}
+
+// register reads, decides, limits, stores and records, in this order.
+func (h *Registration) register(w http.ResponseWriter, r *http.Request) (*information, *oauth.Error) {
 	ctx := r.Context()
-	body, e := readBody(w, r)
-	if e != nil {
+	if e := h.takeRequest(ctx); e != nil {
 		return nil, h.refuse(ctx, "", e)
 	}
-	m, e := parseMetadata(body)
+	wanted, e := h.read(w, r)
 	if e != nil {
-		return nil, h.refuse(ctx, m.ClientName, e)
+		return nil, h.refuse(ctx, wanted.ClientName, e)
 	}
-	match, e := h.admit(m)
+	match, e := h.admit(ctx, wanted)
 	if e != nil {
-		return nil, h.refuse(ctx, m.ClientName, e)
+		return nil, h.refuse(ctx, wanted.ClientName, e)
 	}
-	c, secret := h.build(m, match)
-	if err := h.cfg.Store.Update(ctx, func(tx store.Tx) error { return tx.CreateClient(ctx, c) }); err != nil {
-		h.cfg.Log.ErrorContext(ctx, "a client registration could not be stored", "error", err)
+	described := h.describe(wanted, match)
+	shared, isNew, e := h.fold(ctx, described, match.Profile)
+	if e != nil {
+		return nil, h.refuse(ctx, described.Name, e)
+	}
+	now := h.cfg.Clock.Now()
+	id, _ := h.cfg.Credentials.Mint(opaque.ClientID, shared.ID, uint32(now.Unix())) //nolint:gosec // seconds fit until 2106
+	c, err := h.clients.of(shared, id, now.Truncate(time.Second).UTC())
+	if err != nil {
 		return nil, oauth.Unavailable(err)
 	}
-	// What is acknowledged is in the audit trail. A client that is not recorded
-	// is never named to anyone, and is swept as unused.
-	if err := h.cfg.Audit.Record(ctx, h.event(ctx, audit.ClientRegistered, c.ID, c.Name)); err != nil {
-		h.cfg.Log.ErrorContext(ctx, "a client registration could not be audited", "error", err)
-		return nil, oauth.NotAudited(err)
+	if e := h.record(ctx, c, isNew); e != nil {
+		return nil, e
 	}
-	return answerOf(c, secret), nil
+	answer := h.inform(c)
+	answer.RedirectURIs = match.Admitted // with the ports that were sent, which do not count
+	return answer, nil
+}
+
+// fold finds the registration that is the same, or makes a new one, which is
+// charged. Nothing is written for one that was seen a moment ago.
+func (h *Registration) fold(ctx context.Context, c store.Client, p Profile) (r store.Registration, isNew bool, e *oauth.Error) {
+	now, same := h.cfg.Clock.Now(), fold(c)
+	found, err := h.cfg.Store.RegistrationByFold(ctx, same)
+	switch {
+	case err == nil && now.Sub(found.SeenAt) < seenEvery:
+		return found, false, nil
+	case errors.Is(err, store.ErrNotFound):
+		isNew = true
+		if e := h.takeNew(ctx, originOf(c, p), p.ID); e != nil {
+			return store.Registration{}, false, e
+		}
+	case err != nil:
+		return store.Registration{}, false, h.unavailable(ctx, err)
+	}
+	r = store.Registration{ID: opaque.NewID(h.cfg.Rand), Fold: same, Client: c, CreatedAt: now, SeenAt: now}
+	err = h.cfg.Store.Update(ctx, func(tx store.Tx) (err error) {
+		r, err = tx.SaveRegistration(ctx, r)
+		return err
+	})
+	if err != nil {
+		return store.Registration{}, false, h.unavailable(ctx, err)
+	}
+	return r, isNew, nil
+}
+
+// seenEvery is how often the row of a registration that is made again and again
+// is written. It is short against the life of an id.
+const seenEvery = time.Hour
+
+func (h *Registration) unavailable(ctx context.Context, err error) *oauth.Error {
+	h.cfg.Log.ErrorContext(ctx, "a client registration could not be read or stored", "error", err)
+	return oauth.Unavailable(err)
+}
+
+// record writes a registration down. What is acknowledged is in the audit trail;
+// a client that is not recorded is never named to anyone. Equal ones, which
+// change nothing, are counted: one event a second and profile.
+func (h *Registration) record(ctx context.Context, c store.Client, isNew bool) *oauth.Error {
+	event := h.event(ctx, audit.ClientRegistered, c.ID, c.Name)
+	event.Durable = isNew
+	if !isNew {
+		pass, held := h.repeated.Pass(c.Profile, h.cfg.Clock.Now())
+		if !pass {
+			return nil
+		}
+		event.Count, event.Detail = held, "the same as an earlier registration"
+	}
+	if err := h.cfg.Audit.Record(ctx, event); err != nil {
+		h.cfg.Log.ErrorContext(ctx, "a client registration could not be audited", "error", err)
+		return oauth.NotAudited(err)
+	}
+	return nil
+}
+
+// read reads a registration request.
+func (h *Registration) read(w http.ResponseWriter, r *http.Request) (metadata, *oauth.Error) {
+	body, e := readBody(w, r)
+	if e != nil {
+		return metadata{}, e
+	}
+	return parseMetadata(body)
 }
 
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *oauth.Error) {
@@ -141,12 +250,17 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *oauth.Error) {
 // Among profiles that its redirect URIs fit equally, allowed ones come first,
 // and of those the one that knows the client's name: the name admits nothing
 // that the URIs did not admit.
-func (h *Registration) admit(m metadata) (Match, *oauth.Error) {
+//
+// What nothing allows is kept for the operators, who may want to.
+func (h *Registration) admit(ctx context.Context, m metadata) (Match, *oauth.Error) {
 	match, err := h.cfg.Registry.Match(m.RedirectURIs,
 		func(p Profile) bool { return h.cfg.Gate.ProfileAllowedAnywhere(p.ID) },
 		func(p Profile) bool { return p.Recognizes(m.ClientName) },
 	)
 	if refused := (*RedirectError)(nil); errors.As(err, &refused) {
+		if refused.Reason == reason.ClientNoProfile {
+			h.cfg.Rejections.registration(ctx, m, "", refused)
+		}
 		return Match{}, refused.wire()
 	}
 	if err != nil {
@@ -156,6 +270,7 @@ func (h *Registration) admit(m metadata) (Match, *oauth.Error) {
 		e := oauth.Errorf(oauth.UnauthorizedClient, reason.ClientNotAllowed,
 			"client: the assistant %s is known here, but no domain allows it; an administrator can add it to the clients line of a domain", match.Profile.ID)
 		e.Status = http.StatusForbidden
+		h.cfg.Rejections.registration(ctx, m, match.Profile.ID, &RedirectError{Reason: e.Reason, Text: "belongs to " + match.Profile.ID + ", which no domain allows"})
 		return Match{}, e
 	}
 	return match, nil
@@ -176,26 +291,22 @@ func (e *RedirectError) wire() *oauth.Error {
 	return oauth.Errorf(oauth.InvalidRedirectURI, e.Reason, "client: redirect_uris[%d]%s %s%s", e.Index, subject, unquoted(e.Text), advice)
 }
 
-// build makes the record of an admitted client, and its secret if it asked for
-// one. The secret exists in the answer only.
-func (h *Registration) build(m metadata, match Match) (store.Client, string) {
-	random := opaque.NewID(h.cfg.Rand)
+// describe says what an admitted client is, without what is its own.
+func (h *Registration) describe(m metadata, match Match) store.Client {
 	c := store.Client{
-		ID: idPrefix + random, Profile: match.Profile.ID, Name: match.Profile.DisplayName(m.ClientName), RedirectURIs: match.Admitted,
-		GrantTypes: m.GrantTypes, AuthMethod: m.AuthMethod, Scope: m.Scope, ApplicationType: m.ApplicationType,
-		SoftwareID: m.SoftwareID, SoftwareVersion: m.SoftwareVersion, CreatedAt: h.cfg.Clock.Now(),
+		Profile: match.Profile.ID, Name: match.Profile.DisplayName(m.ClientName), RedirectURIs: portless(match.Admitted),
+		GrantTypes: m.GrantTypes, AuthMethod: m.AuthMethod, ApplicationType: m.ApplicationType,
+		SoftwareID: m.SoftwareID, SoftwareVersion: m.SoftwareVersion,
 	}
+	asked, _ := oauth.ParseScopes(m.Scope) // checked when it was read
+	c.Scope = oauth.FormatScopes(oauth.Intersect(h.cfg.Scopes, asked))
 	if c.ApplicationType == "" {
 		c.ApplicationType = "web"
 		if slices.ContainsFunc(c.RedirectURIs, oauth.IsLoopbackRedirect) {
 			c.ApplicationType = "native"
 		}
 	}
-	var secret string
-	if c.AuthMethod != AuthNone {
-		secret, c.SecretHash = h.cfg.Secrets.Mint(opaque.ClientSecret, random, 0)
-	}
-	return c, secret
+	return c
 }
 
 // refuse records a refusal and returns it. Anyone can cause one, so that trail
@@ -219,34 +330,4 @@ func (h *Registration) event(ctx context.Context, name, clientID, clientName str
 		Name: name, Time: h.cfg.Clock.Now(), ClientID: clientID, ClientName: clientName,
 		RequestID: httpx.RequestID(ctx), ClientIP: httpx.ClientIP(ctx),
 	}
-}
-
-// registered is the answer (RFC 7591 §3.2.1): all that was registered, also
-// what the server changed.
-type registered struct {
-	ClientID        string   `json:"client_id"`
-	IssuedAt        int64    `json:"client_id_issued_at"`
-	Secret          string   `json:"client_secret,omitempty"`
-	SecretExpiresAt *int64   `json:"client_secret_expires_at,omitempty"` // with a secret always; 0 = never
-	ClientName      string   `json:"client_name"`
-	RedirectURIs    []string `json:"redirect_uris"`
-	GrantTypes      []string `json:"grant_types"`
-	ResponseTypes   []string `json:"response_types"`
-	AuthMethod      string   `json:"token_endpoint_auth_method"`
-	Scope           string   `json:"scope,omitempty"`
-	ApplicationType string   `json:"application_type"`
-	SoftwareID      string   `json:"software_id,omitempty"`
-	SoftwareVersion string   `json:"software_version,omitempty"`
-}
-
-func answerOf(c store.Client, secret string) *registered {
-	a := &registered{
-		ClientID: c.ID, IssuedAt: c.CreatedAt.Unix(), Secret: secret, ClientName: c.Name, RedirectURIs: c.RedirectURIs,
-		GrantTypes: c.GrantTypes, ResponseTypes: []string{responseCode}, AuthMethod: c.AuthMethod, Scope: c.Scope,
-		ApplicationType: c.ApplicationType, SoftwareID: c.SoftwareID, SoftwareVersion: c.SoftwareVersion,
-	}
-	if secret != "" {
-		a.SecretExpiresAt = new(int64)
-	}
-	return a
 }

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -16,11 +17,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/teamlumos/mcp-edge/authz/audit"
 	"github.com/teamlumos/mcp-edge/authz/audit/audittest"
 	"github.com/teamlumos/mcp-edge/authz/client"
+	"github.com/teamlumos/mcp-edge/authz/limit"
 	"github.com/teamlumos/mcp-edge/authz/opaque"
 	"github.com/teamlumos/mcp-edge/authz/store"
 	"github.com/teamlumos/mcp-edge/internal/clock"
@@ -29,12 +31,92 @@ import (
 
 var now = time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
 
-// clients is a store that holds clients only.
+// clients is a store that holds what registration needs.
 type clients struct {
 	store.Tx
-	rows  map[string]store.Client
-	reads int
-	err   error
+	rows          map[string]store.Client
+	registrations map[store.Hash]store.Registration
+	removed       map[string]bool
+	rejections    map[string]store.Rejection
+	gone          []string // whose consent pages were closed
+	reads, writes int
+	err           error
+}
+
+func newClients() *clients {
+	return &clients{
+		rows: map[string]store.Client{}, registrations: map[store.Hash]store.Registration{},
+		removed: map[string]bool{}, rejections: map[string]store.Rejection{},
+	}
+}
+
+func (c *clients) Registration(_ context.Context, id string) (store.Registration, error) {
+	for _, r := range c.registrations {
+		if r.ID == id {
+			return r, c.err
+		}
+	}
+	return store.Registration{}, cmp.Or(c.err, store.ErrNotFound)
+}
+
+func (c *clients) RegistrationByFold(_ context.Context, fold store.Hash) (store.Registration, error) {
+	r, ok := c.registrations[fold]
+	if c.err != nil || ok {
+		return r, c.err
+	}
+	return r, store.ErrNotFound
+}
+
+func (c *clients) SaveRegistration(_ context.Context, r store.Registration) (store.Registration, error) {
+	c.writes++
+	if old, ok := c.registrations[r.Fold]; ok {
+		old.SeenAt = r.SeenAt
+		r = old
+	}
+	c.registrations[r.Fold] = r
+	return r, nil
+}
+
+func (c *clients) ClientRemoved(_ context.Context, id string) (bool, error) {
+	return c.removed[id], c.err
+}
+
+func (c *clients) PutClient(_ context.Context, row store.Client) error {
+	row.AuthorizedAt = c.rows[row.ID].AuthorizedAt
+	c.rows[row.ID] = row
+	return nil
+}
+
+func (c *clients) MarkClientAuthorized(_ context.Context, id string, at time.Time) error {
+	row, ok := c.rows[id]
+	if !ok {
+		return store.ErrNotFound
+	}
+	row.AuthorizedAt = at
+	c.rows[id] = row
+	return nil
+}
+
+func (c *clients) DeleteApprovalsOfClient(_ context.Context, id string) error {
+	c.gone = append(c.gone, id)
+	return nil
+}
+
+func (c *clients) SaveRejection(_ context.Context, j store.Rejection) error {
+	c.writes++
+	j.Count += c.rejections[j.ID].Count
+	c.rejections[j.ID] = j
+	return nil
+}
+
+// RevokeClient is that of the grant service.
+func (c *clients) RevokeClient(_ context.Context, id, _ string, remove bool) ([]store.Family, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	delete(c.rows, id)
+	c.removed[id] = remove
+	return make([]store.Family, 3), nil
 }
 
 func (c *clients) Update(_ context.Context, fn func(store.Tx) error) error {
@@ -45,7 +127,7 @@ func (c *clients) Update(_ context.Context, fn func(store.Tx) error) error {
 }
 
 func (c *clients) CreateClient(_ context.Context, row store.Client) error {
-	if _, taken := c.rows[row.ID]; taken {
+	if _, taken := c.rows[row.ID]; taken || c.removed[row.ID] {
 		return store.ErrConflict
 	}
 	c.rows[row.ID] = row
@@ -71,10 +153,23 @@ func (a allowed) ProfileAllowedAnywhere(id string) bool { return slices.Contains
 
 type endpoint struct {
 	*client.Registration
-	store *clients
-	trail *audittest.Memory
-	log   *bytes.Buffer
-	clock *clock.Fake
+	store   *clients
+	clients *client.Clients
+	trail   *audittest.Memory
+	log     *bytes.Buffer
+	clock   *clock.Fake
+}
+
+const issuer = "https://auth.example.com"
+
+// client returns a registered client, as the other endpoints find it.
+func (e endpoint) client(t testing.TB, id any) store.Client {
+	t.Helper()
+	c, err := e.clients.Client(t.Context(), id.(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 func newEndpoint(t testing.TB, gate allowed, custom ...client.Profile) endpoint {
@@ -83,10 +178,23 @@ func newEndpoint(t testing.TB, gate allowed, custom ...client.Profile) endpoint 
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := endpoint{store: &clients{rows: map[string]store.Client{}}, trail: &audittest.Memory{}, log: &bytes.Buffer{}, clock: clock.NewFake(now)}
+	e := endpoint{store: newClients(), trail: &audittest.Memory{}, log: &bytes.Buffer{}, clock: clock.NewFake(now)}
+	log := slog.New(slog.NewTextHandler(e.log, nil))
+	limits, err := limit.NewMemory(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rejections, err := client.NewRejections(e.store, limits, e.clock, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.clients, err = client.NewClients(e.store, minter, e.clock); err != nil {
+		t.Fatal(err)
+	}
 	e.Registration, err = client.NewRegistration(client.RegistrationConfig{
-		Registry: registry(t, custom...), Gate: gate, Store: e.store, Secrets: minter, Audit: e.trail, Clock: e.clock,
-		Rand: rand.NewChaCha8([32]byte{2}), Log: slog.New(slog.NewTextHandler(e.log, nil)),
+		Issuer: issuer, Registry: registry(t, custom...), Gate: gate, Store: e.store, Credentials: minter, Grants: e.store,
+		Limiter: limits, Rejections: rejections, Scopes: []string{"appstore:read", "appstore:request"},
+		Audit: e.trail, Clock: e.clock, Rand: rand.NewChaCha8([32]byte{2}), Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +263,7 @@ func TestRealClientsRegisterAtTheFirstTry(t *testing.T) {
 			map[string]any{
 				"client_name": "mcp-remote", "redirect_uris": []any{"http://localhost:3335/oauth/callback"}, "grant_types": []any{"authorization_code", "refresh_token"},
 				"response_types": []any{"code"}, "token_endpoint_auth_method": "none", "application_type": "native",
-				"software_id": "2e6dc280-f3c3-4e01-99a7-8181dbd1d23d", "software_version": "0.1.38", "scope": "openid email profile",
+				"software_id": "2e6dc280-f3c3-4e01-99a7-8181dbd1d23d", "software_version": "0.1.38",
 			},
 		},
 		{
@@ -196,17 +304,24 @@ func TestRealClientsRegisterAtTheFirstTry(t *testing.T) {
 			got := decode(t, w)
 			id, _ := got["client_id"].(string)
 			secret, _ := got["client_secret"].(string)
-			row := e.store.rows[id]
+			row := e.client(t, id)
 
 			c.want["client_id"], c.want["client_id_issued_at"] = id, float64(now.Unix())
+			c.want["registration_access_token"], c.want["registration_client_uri"] = got["registration_access_token"], issuer+"/register/"+id
 			if secret != "" {
 				c.want["client_secret"] = secret
 			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
+			if diff := gocmp.Diff(c.want, got); diff != "" {
 				t.Errorf("answer: %s", diff)
 			}
-			if !strings.HasPrefix(id, "lmcl_") || len(id) != len("lmcl_")+22 {
+			if !strings.HasPrefix(id, "lmcl_k1.") || len(id) > opaque.MaxLength {
 				t.Errorf("client id %q", id)
+			}
+			if token, _ := got["registration_access_token"].(string); !strings.HasPrefix(token, "lmg_") || row.RegistrationHash != opaque.HashOf(token) {
+				t.Error("the hash is not that of the registration access token")
+			}
+			if len(e.store.rows) != 0 {
+				t.Error("a client that nobody approved has a row")
 			}
 			if row.Profile != c.profile || row.Name != c.want["client_name"] || row.CreatedAt != now || !row.AuthorizedAt.IsZero() {
 				t.Errorf("stored %+v", row)
@@ -240,8 +355,8 @@ func TestRegisteringAgainAlwaysSucceedsWithAnotherId(t *testing.T) {
 	for range 20 {
 		ids[decode(t, e.post(publicClaudeCode))["client_id"]] = true
 	}
-	if len(ids) != 20 || len(e.store.rows) != 20 {
-		t.Errorf("%d ids, %d rows", len(ids), len(e.store.rows))
+	if len(ids) != 20 || len(e.store.rows) != 0 || len(e.store.registrations) != 1 {
+		t.Errorf("%d ids, %d clients, %d registrations; want 20, 0, 1", len(ids), len(e.store.rows), len(e.store.registrations))
 	}
 }
 
@@ -262,10 +377,8 @@ func TestOfProfilesThatFitAnAllowedOneIsTaken(t *testing.T) {
 			if w.Code != http.StatusCreated {
 				t.Fatalf("%d %s", w.Code, w.Body)
 			}
-			for _, row := range e.store.rows {
-				if row.Profile != c.want {
-					t.Errorf("profile %q, want %q", row.Profile, c.want)
-				}
+			if got := e.client(t, decode(t, w)["client_id"]).Profile; got != c.want {
+				t.Errorf("profile %q, want %q", got, c.want)
 			}
 		})
 	}
@@ -322,7 +435,7 @@ func TestOfAFloodOfRefusalsTrailAndLogGetASample(t *testing.T) {
 	for _, event := range e.trail.Events() {
 		got = append(got, fmt.Sprint(event.Name, " +", event.Count))
 	}
-	if diff := cmp.Diff([]string{"client_rejected +0", "client_registered +0", "client_rejected +99"}, got); diff != "" {
+	if diff := gocmp.Diff([]string{"client_rejected +0", "client_registered +0", "client_rejected +99"}, got); diff != "" {
 		t.Error(diff)
 	}
 	if n := strings.Count(e.log.String(), "client registration refused"); n != 2 {
@@ -380,7 +493,7 @@ func TestASoftwareStatementIsIgnored(t *testing.T) {
 			if w.Code != http.StatusCreated {
 				t.Fatalf("%d %s", w.Code, w.Body)
 			}
-			if diff := cmp.Diff(want, decode(t, w)); diff != "" {
+			if diff := gocmp.Diff(want, decode(t, w)); diff != "" {
 				t.Errorf("the answer differs from one without a statement:\n%s", diff)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/teamlumos/mcp-edge/authz/audit"
 	"github.com/teamlumos/mcp-edge/authz/authorize"
@@ -47,7 +48,7 @@ func (h *Handlers) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	switch form.Get("decision") {
 	case "approve":
-		h.approve(w, r, p)
+		h.approve(w, r, p, false)
 	case "deny":
 		h.deny(w, r, p)
 	case "switch":
@@ -57,12 +58,16 @@ func (h *Handlers) answer(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// approve consumes the approval and makes the code, both or neither.
-func (h *Handlers) approve(w http.ResponseWriter, r *http.Request, p pending) {
+// approve consumes the approval and makes the code, both or neither. remembered
+// says that the person approved the same before and did not see the page; it is
+// looked at again then, and approve is false and has answered nothing when it is
+// not so any more.
+func (h *Handlers) approve(w http.ResponseWriter, r *http.Request, p pending, remembered bool) bool {
 	ctx := r.Context()
 	var (
 		code    string
 		refused reason.Reason
+		given   store.Consent
 	)
 	err := h.cfg.Store.Update(ctx, func(tx store.Tx) error {
 		// The person first, by the lock order, and as they are now. A session that
@@ -75,27 +80,35 @@ func (h *Handlers) approve(w http.ResponseWriter, r *http.Request, p pending) {
 		if refused != reason.None {
 			return errRefused
 		}
+		if remembered {
+			if given, err = h.remembered(ctx, tx, p); err != nil {
+				return err
+			}
+		} else if err := h.remember(ctx, tx, p); err != nil {
+			return err
+		}
 		if err := tx.DeleteApproval(ctx, p.ID); err != nil { // of two answers exactly one gets past here
 			return fmt.Errorf("consume approval: %w", err)
 		}
-		if err := tx.MarkClientAuthorized(ctx, p.ClientID, h.cfg.Clock.Now()); err != nil {
+		if err := h.cfg.Clients.Authorize(ctx, tx, p.client, h.cfg.Clock.Now()); err != nil {
 			return fmt.Errorf("mark client: %w", err)
 		}
 		code, err = h.cfg.Codes.IssueCode(ctx, tx, p.Approval, u)
 		return err
 	})
 	switch {
+	case errors.Is(err, errForgotten): // between the look and the lock
+		return false
 	case errors.Is(err, errRefused):
 		h.notAdmitted(w, r, p, refused)
-		return
 	case errors.Is(err, store.ErrNotFound):
 		h.answered(w, r, http.StatusForbidden)
-		return
 	case err != nil:
 		h.cfg.Pages.Unavailable(w, r, reason.StoreUnavailable, err, "/consent?request="+p.ID)
-		return
+	default:
+		h.finish(w, r, p, audit.ConsentGranted, authorize.Response{Code: code}, given)
 	}
-	h.finish(w, r, p, audit.ConsentGranted, authorize.Response{Code: code})
+	return true
 }
 
 var errRefused = errors.New("refused by policy")
@@ -107,15 +120,19 @@ func (h *Handlers) deny(w http.ResponseWriter, r *http.Request, p pending) {
 	}
 	h.finish(w, r, p, audit.ConsentDenied, authorize.Response{
 		Error: oauth.AccessDenied, Description: "the person did not approve",
-	})
+	}, store.Consent{})
 }
 
 // finish writes the answer down and then leads back to the client. If it cannot
 // be written the client gets nothing: the code was stored, but nobody knows it.
-// The approval is consumed by then, so that the person starts again.
-func (h *Handlers) finish(w http.ResponseWriter, r *http.Request, p pending, event string, answer authorize.Response) {
+// The approval is consumed by then, so that the person starts again. given is the
+// earlier consent that answered, if one did.
+func (h *Handlers) finish(w http.ResponseWriter, r *http.Request, p pending, event string, answer authorize.Response, given store.Consent) {
 	e := p.event(r.Context(), event)
 	e.Durable = true
+	if !given.GrantedAt.IsZero() {
+		e.Detail = "as approved on " + given.GrantedAt.Format(time.DateOnly)
+	}
 	if answer.Code == "" {
 		e.Reason = reason.UserDenied
 	}
@@ -126,7 +143,7 @@ func (h *Handlers) finish(w http.ResponseWriter, r *http.Request, p pending, eve
 	answer.RedirectURI, answer.State, answer.Issuer = p.RedirectURI, p.State, h.cfg.Issuer
 	h.cfg.Pages.Leaving(w, r, web.Leaving{
 		Assistant: p.client.Name, Approved: answer.Code != "",
-		Loopback: oauth.IsLoopbackRedirect(p.RedirectURI), Target: answer.URL(),
+		Remembered: !given.GrantedAt.IsZero(), Loopback: oauth.IsLoopbackRedirect(p.RedirectURI), Target: answer.URL(),
 	})
 }
 

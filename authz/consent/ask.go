@@ -19,11 +19,15 @@ import (
 )
 
 // ask shows the consent page with a new form token; the one of an earlier view
-// is worth nothing from then on.
+// is worth nothing from then on. A person who approved the same before is not
+// asked again.
 func (h *Handlers) ask(w http.ResponseWriter, r *http.Request) {
 	p, err := h.load(r, r.URL.Query().Get("request"))
 	if err != nil {
 		h.cannotLoad(w, r, err)
+		return
+	}
+	if h.answerRemembered(w, r, p) {
 		return
 	}
 	token, err := h.renewToken(r.Context(), p.ID)
@@ -60,6 +64,7 @@ func (h *Handlers) view(p pending, token string) web.Consent {
 		Verified:    known && strings.HasPrefix(p.RedirectURI, "https://"),
 		RedirectURI: p.RedirectURI, Loopback: oauth.IsLoopbackRedirect(p.RedirectURI),
 		Account: p.who.User.Email, ResourceURL: p.Resource, ManageURL: h.cfg.ManageURL,
+		RememberedFor: h.rememberedFor(p),
 	}
 	resource, _ := h.cfg.Policy.Resource(p.Resource)
 	v.Resource = resource.Name

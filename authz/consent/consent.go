@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/teamlumos/mcp-edge/authz/audit"
 	"github.com/teamlumos/mcp-edge/authz/policy"
@@ -28,8 +29,15 @@ type Policy interface {
 // Store is what consent needs of the store.
 type Store interface {
 	store.Updater
-	store.ClientReader
 	store.ApprovalReader
+	store.ConsentReader
+}
+
+// Clients are whom a person is asked about; *client.Clients is one.
+type Clients interface {
+	store.ClientReader
+	// Authorize notes in tx that a person approved a client.
+	Authorize(ctx context.Context, tx store.Tx, approved store.Client, at time.Time) error
 }
 
 // CodeIssuer makes the authorization code of an approval inside the transaction
@@ -47,6 +55,7 @@ type Config struct {
 	Sessions     *session.Manager
 	Transactions *session.Transactions
 	Store        Store
+	Clients      Clients
 	Policy       Policy
 	Codes        CodeIssuer
 	// ProfileName returns the display name of a host profile.
@@ -68,8 +77,8 @@ type Handlers struct {
 // New returns the handlers.
 func New(cfg Config) (*Handlers, error) {
 	if cfg.Issuer == "" || cfg.Pages == nil || cfg.Sessions == nil || cfg.Transactions == nil || cfg.Store == nil ||
-		cfg.Policy == nil || cfg.Codes == nil || cfg.ProfileName == nil || cfg.Audit == nil {
-		return nil, errors.New("consent: issuer, pages, sessions, transactions, store, policy, codes, profile names and audit are required")
+		cfg.Clients == nil || cfg.Policy == nil || cfg.Codes == nil || cfg.ProfileName == nil || cfg.Audit == nil {
+		return nil, errors.New("consent: issuer, pages, sessions, transactions, store, clients, policy, codes, profile names and audit are required")
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = clock.System
@@ -133,7 +142,7 @@ func (h *Handlers) load(r *http.Request, id string) (pending, error) {
 	if !h.cfg.Clock.Now().Before(a.ExpiresAt) {
 		return pending{}, errGone
 	}
-	client, err := h.cfg.Store.Client(r.Context(), a.ClientID)
+	client, err := h.cfg.Clients.Client(r.Context(), a.ClientID)
 	if errors.Is(err, store.ErrNotFound) {
 		return pending{}, errGone
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // Kind marks client rows that stand for a metadata document.
-const Kind = "document"
+const Kind = store.KindDocument
 
 // record returns the row of a document for the profile that lists its URL. The
 // URL proves which product it is, so people see the name that the profile gives

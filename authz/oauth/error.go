@@ -11,7 +11,8 @@ import (
 // Code is an OAuth error code as it goes over the wire.
 type Code string
 
-// Error codes of RFC 6749 §4.1.2.1 and §5.2, RFC 7591 §3.2.2 and RFC 8707 §2.
+// Error codes of RFC 6749 §4.1.2.1 and §5.2, RFC 7591 §3.2.2, RFC 8707 §2
+// and RFC 6750 §3.1.
 const (
 	InvalidRequest          Code = "invalid_request"
 	InvalidClient           Code = "invalid_client"
@@ -26,6 +27,7 @@ const (
 	TemporarilyUnavailable  Code = "temporarily_unavailable"
 	InvalidRedirectURI      Code = "invalid_redirect_uri"
 	InvalidClientMetadata   Code = "invalid_client_metadata"
+	InvalidToken            Code = "invalid_token" // RFC 6750 §3.1
 )
 
 // Error is a refusal by the authorization server: what goes over the wire, and

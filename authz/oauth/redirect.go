@@ -83,6 +83,15 @@ func MatchRedirectURI(registered, presented string) bool {
 	return okA && okB && a == b
 }
 
+// WithoutLoopbackPort returns a redirect URI without the port that does not count,
+// and any other as it is.
+func WithoutLoopbackPort(s string) string {
+	if cut, ok := cutLoopbackPort(s); ok {
+		return cut
+	}
+	return s
+}
+
 // cutLoopbackPort returns a loopback URI without its port.
 func cutLoopbackPort(s string) (string, bool) {
 	if !IsLoopbackRedirect(s) {

@@ -21,12 +21,13 @@ type Kind string
 
 // The kinds of credential.
 const (
-	Code         Kind = "lmc_" // authorization code, RFC 6749 §4.1.2
-	Access       Kind = "lma_" // access token, RFC 6749 §1.4
-	Refresh      Kind = "lmr_" // refresh token, RFC 6749 §1.5
-	ClientSecret Kind = "lms_" // client secret, RFC 6749 §2.3.1
-	Registration Kind = "lmg_" // registration access token, RFC 7592 §3
-	Session      Kind = "lmx_" // value of a browser session cookie
+	Code         Kind = "lmc_"  // authorization code, RFC 6749 §4.1.2
+	Access       Kind = "lma_"  // access token, RFC 6749 §1.4
+	Refresh      Kind = "lmr_"  // refresh token, RFC 6749 §1.5
+	ClientID     Kind = "lmcl_" // id of a dynamically registered client, RFC 7591 §3.2.1; not secret
+	ClientSecret Kind = "lms_"  // client secret, RFC 6749 §2.3.1
+	Registration Kind = "lmg_"  // registration access token, RFC 7592 §3
+	Session      Kind = "lmx_"  // value of a browser session cookie
 )
 
 // MaxLength bounds every credential, in bytes.
@@ -42,6 +43,7 @@ const (
 	maxKeyID    = 32
 	minMACKey   = 32
 	macDomain   = "mcp-edge/opaque/1\x00"
+	deriveHead  = "mcp-edge/derived/1\x00"
 	idSeparator = "."
 )
 
@@ -169,17 +171,45 @@ func (m *Minter) Parse(k Kind, token string) (Parsed, bool) {
 	}, true
 }
 
+// Derive returns the credential of kind k that belongs to a client id that Mint
+// made: 256 bits that whoever holds the key can make again, so that nothing need
+// be kept of a client that nobody has approved. It is false where the key of the
+// id is gone. It does not check the id, which Parse does, and Parse does not
+// recognise what it makes: such a credential is compared by its hash.
+func (m *Minter) Derive(k Kind, clientID string) (credential string, h store.Hash, ok bool) {
+	rest, ok := strings.CutPrefix(clientID, string(ClientID))
+	if !ok {
+		return "", store.Hash{}, false
+	}
+	keyID, _, _ := strings.Cut(rest, idSeparator)
+	key, ok := m.macs[keyID]
+	if !ok {
+		return "", store.Hash{}, false
+	}
+	sum := hmacOf(key, deriveHead, string(k), []byte(clientID))
+	credential = string(k) + keyID + idSeparator + encoding.EncodeToString(sum[:])
+	return credential, HashOf(credential), true
+}
+
 // sign returns the truncated HMAC over head and body. The head is part of it,
 // so that neither kind nor key id can be exchanged.
 func sign(key *sync.Pool, head string, body []byte) (mac [macSize]byte) {
+	sum := hmacOf(key, macDomain, head, body)
+	copy(mac[:], sum[:])
+	return mac
+}
+
+// hmacOf returns the HMAC-SHA-256 over its parts in a row. Domains end in a zero
+// byte and kinds in an underscore, so that no two uses meet in one input.
+func hmacOf(key *sync.Pool, domain, head string, body []byte) (sum [sha256.Size]byte) {
 	s := key.Get().(*signer)
 	defer key.Put(s)
 	s.mac.Reset()
-	s.buf = append(append(append(s.buf[:0], macDomain...), head...), body...)
+	s.buf = append(append(append(s.buf[:0], domain...), head...), body...)
 	s.mac.Write(s.buf)
 	s.buf = s.mac.Sum(s.buf[:0])
-	copy(mac[:], s.buf)
-	return mac
+	copy(sum[:], s.buf)
+	return sum
 }
 
 func (m *Minter) read(p []byte) {

@@ -14,7 +14,7 @@ import (
 var (
 	newKey = opaque.MACKey{ID: "k2", Key: bytes.Repeat([]byte{2}, 32)}
 	oldKey = opaque.MACKey{ID: "k1", Key: bytes.Repeat([]byte{1}, 32)}
-	kinds  = []opaque.Kind{opaque.Code, opaque.Access, opaque.Refresh, opaque.ClientSecret, opaque.Registration, opaque.Session}
+	kinds  = []opaque.Kind{opaque.ClientID, opaque.Code, opaque.Access, opaque.Refresh, opaque.ClientSecret, opaque.Registration, opaque.Session}
 )
 
 func minter(t testing.TB, keys ...opaque.MACKey) *opaque.Minter {
@@ -47,6 +47,42 @@ func TestACredentialSaysWhatItWasMintedFor(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestWhatIsDerivedForAClientIsTheSameEachTime(t *testing.T) {
+	id, _ := minter(t, oldKey).Mint(opaque.ClientID, "", 0)
+	want, hash, ok := minter(t, oldKey).Derive(opaque.ClientSecret, id)
+	if !ok || !strings.HasPrefix(want, "lms_k1.") || len(want) > opaque.MaxLength || hash != opaque.HashOf(want) {
+		t.Fatalf("derived %q, %v", want, ok)
+	}
+	if again, _, _ := minter(t, newKey, oldKey).Derive(opaque.ClientSecret, id); again != want {
+		t.Error("another process derives another secret")
+	}
+	seen := map[string]string{want[strings.IndexByte(want, '.'):]: "the secret"}
+	otherID, _ := minter(t, oldKey).Mint(opaque.ClientID, "", 0)
+	forged := opaque.MACKey{ID: oldKey.ID, Key: bytes.Repeat([]byte{9}, 32)}
+	for name, derive := range map[string]func() (string, bool){
+		"another kind": func() (string, bool) { c, _, ok := minter(t, oldKey).Derive(opaque.Registration, id); return c, ok },
+		"another client": func() (string, bool) {
+			c, _, ok := minter(t, oldKey).Derive(opaque.ClientSecret, otherID)
+			return c, ok
+		},
+		"another key": func() (string, bool) { c, _, ok := minter(t, forged).Derive(opaque.ClientSecret, id); return c, ok },
+	} {
+		got, ok := derive()
+		if other, taken := seen[got[strings.IndexByte(got, '.'):]]; !ok || taken {
+			t.Errorf("%s: %v, the same as %s", name, ok, other)
+		}
+		seen[got[strings.IndexByte(got, '.'):]] = name
+	}
+	for _, gone := range []string{"", "lmcl_", "lmcl_k3.x", "lms_k1.x", strings.Replace(id, "k1", "k2", 1)} {
+		if _, _, ok := minter(t, oldKey).Derive(opaque.ClientSecret, gone); ok {
+			t.Errorf("derived for %q", gone)
+		}
+	}
+	if _, ok := minter(t, oldKey).Parse(opaque.ClientSecret, want); ok {
+		t.Error("a derived credential passes for a minted one")
 	}
 }
 

@@ -40,6 +40,9 @@ type Request struct {
 	LoginHint   string   `json:"login_hint,omitempty"`
 	// ForceLogin asks for a sign-in of this transaction's own (prompt=login).
 	ForceLogin bool `json:"force_login,omitempty"`
+	// Ask asks for the person's answer also where one is remembered
+	// (prompt=consent).
+	Ask bool `json:"ask,omitempty"`
 	// MaxAge, when not nil, is the greatest age of a sign-in in seconds (max_age).
 	MaxAge *int `json:"max_age,omitempty"`
 	// Refusal, when not nil, is what the client is told after the sign-in. Before

@@ -37,7 +37,7 @@ type RegistrationWriter interface {
 // because nothing allows its addresses: what an operator may want to admit.
 type Rejection struct {
 	ID           string // of what was refused: the same attempt has the same id
-	Kind         string // "" = dynamic registration, "document" = a metadata document
+	Kind         string // "" = dynamic registration, KindDocument = a metadata document
 	ClientName   string // what it called itself, cleaned; proves nothing
 	RedirectURIs []string
 	Document     string // address of the metadata document

@@ -116,11 +116,14 @@ const (
 // never stored.
 type Hash [32]byte
 
+// KindDocument is the kind of client that a metadata document describes.
+const KindDocument = "document"
+
 // Client is an OAuth client: one that registered itself (RFC 7591), or one that
 // a client id metadata document describes.
 type Client struct {
 	ID      string
-	Kind    string // "" = dynamically registered, "document" = ID is the URL of its metadata document
+	Kind    string // "" = dynamically registered, KindDocument = ID is the URL of its metadata document
 	Profile string // id of the host profile that its redirect URIs matched
 	Name    string // display name, cleaned
 	// RedirectURIs are the admitted ones, exact strings.

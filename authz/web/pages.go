@@ -77,6 +77,8 @@ type Consent struct {
 	ResourceURL string
 	Asks        []ConsentScope
 	DoesNotAsk  []string // titles of the resource's other scopes
+	// RememberedFor says for how long an approval stands; "" when it does not.
+	RememberedFor string
 	// ManageURL is where a person sees and revokes connected assistants; "" when
 	// there is no such page.
 	ManageURL string
@@ -101,7 +103,9 @@ func (p *Pages) Consent(w http.ResponseWriter, r *http.Request, v Consent) {
 type Leaving struct {
 	Assistant string
 	Approved  bool
-	Loopback  bool
+	// Remembered says that the person approved the same before and was not asked.
+	Remembered bool
+	Loopback   bool
 	// Target is the client's redirect URI with the parameters of the answer. It
 	// must be built on a registered redirect URI: what is registered has passed
 	// oauth.ParseRedirectURI, which refuses schemes that run code.

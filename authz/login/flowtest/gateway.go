@@ -13,6 +13,7 @@ import (
 
 	"github.com/teamlumos/mcp-edge/authz/audit/audittest"
 	"github.com/teamlumos/mcp-edge/authz/authorize"
+	"github.com/teamlumos/mcp-edge/authz/client"
 	"github.com/teamlumos/mcp-edge/authz/consent"
 	"github.com/teamlumos/mcp-edge/authz/idp"
 	"github.com/teamlumos/mcp-edge/authz/login"
@@ -28,10 +29,14 @@ import (
 
 // What the gateway of the tests is made of.
 const (
-	Issuer    = "https://auth.example"
-	Resource  = "https://api.example/mcp/appstore"
-	Domain    = "acme.com"
-	ManageURL = "https://auth.example/agents"
+	Issuer = "https://auth.example"
+	// The clients that metadata documents describe: one in a cloud, one on a
+	// person's computer.
+	DocumentClient      = "https://claude.ai/oauth/mcp-oauth-client-metadata"
+	LocalDocumentClient = "https://claude.ai/oauth/claude-code-client-metadata"
+	Resource            = "https://api.example/mcp/appstore"
+	Domain              = "acme.com"
+	ManageURL           = "https://auth.example/agents"
 
 	// ClaudeRedirect is the redirect URI of the client "claude".
 	ClaudeRedirect = "https://claude.ai/api/mcp/auth_callback"
@@ -132,8 +137,10 @@ func New(t testing.TB, cfg policy.Config) *Gateway {
 		Changed: func(userID string) { g.Changed = append(g.Changed, userID) },
 	})
 	must(t, err)
+	registered, err := client.NewClients(g.Store, minter, g.Clock)
+	must(t, err)
 	consents, err := consent.New(consent.Config{
-		Issuer: Issuer, Pages: pages, Sessions: sessions, Transactions: transactions, Store: g.Store,
+		Issuer: Issuer, Pages: pages, Sessions: sessions, Transactions: transactions, Store: g.Store, Clients: registered,
 		Policy: g, Codes: codes{minter, g.Clock}, Audit: g.Audit, ManageURL: ManageURL, Clock: g.Clock, Log: log,
 		ProfileName: func(id string) (string, bool) {
 			name, ok := map[string]string{"claude": "Claude", "claude-code": "Claude Code"}[id]
@@ -161,6 +168,8 @@ func (g *Gateway) addClients(t testing.TB) {
 		{ID: "single", Profile: "claude", Name: "Claude", RedirectURIs: []string{ClaudeRedirect}},
 		{ID: "chatgpt", Profile: "chatgpt", Name: "ChatGPT", RedirectURIs: []string{"https://chatgpt.com/cb"}},
 		{ID: "refresh-only", Profile: "claude", Name: "Odd", RedirectURIs: []string{"https://odd.example/cb"}, GrantTypes: []string{"refresh_token"}},
+		{ID: DocumentClient, Kind: store.KindDocument, Profile: "claude", Name: "Claude", RedirectURIs: []string{ClaudeRedirect}, MetadataHash: store.Hash{1}},
+		{ID: LocalDocumentClient, Kind: store.KindDocument, Profile: "claude-code", Name: "Claude Code", RedirectURIs: []string{CodeRedirect}, MetadataHash: store.Hash{2}},
 	} {
 		c.CreatedAt = g.Clock.Now()
 		if c.GrantTypes == nil {
