@@ -100,6 +100,8 @@ type Config struct {
 	Rand io.Reader
 	// Log is slog.Default() by default.
 	Log *slog.Logger
+	// Observer may be nil.
+	Observer Observer
 }
 
 // Service issues, rotates, checks and ends grants under one configuration. It
@@ -116,6 +118,7 @@ type Service struct {
 	cache      *Cache
 	rand       io.Reader
 	log        *slog.Logger
+	observer   Observer
 
 	families keylock.Locks
 	reads    atomic.Uint64
@@ -142,7 +145,7 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{
 		store: cfg.Store, minter: cfg.Minter, policy: cfg.Policy, clock: cfg.Clock, life: life,
 		graceOf: cfg.GraceOf, knownScope: cfg.KnownScope, epochs: cfg.Epochs, cache: cfg.Cache,
-		rand: cfg.Rand, log: cfg.Log,
+		rand: cfg.Rand, log: cfg.Log, observer: cfg.Observer,
 	}
 	if s.clock == nil {
 		s.clock = clock.System
@@ -159,10 +162,14 @@ func New(cfg Config) (*Service, error) {
 	if s.log == nil {
 		s.log = slog.Default()
 	}
+	if s.observer == nil {
+		s.observer = unobserved{}
+	}
 	return s, nil
 }
 
-// StoreReads counts the reads that Verify has made, for metrics.
+// StoreReads counts the reads that Verify of this service has made. What counts
+// across configurations is an Observer.
 func (s *Service) StoreReads() uint64 { return s.reads.Load() }
 
 // grace is the rotation grace for clients of a profile.
