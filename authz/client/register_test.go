@@ -25,6 +25,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/store"
 	"github.com/teamlumos/mcp-edge/internal/clock"
 	"github.com/teamlumos/mcp-edge/internal/httpx"
+	"github.com/teamlumos/mcp-edge/internal/reason"
 )
 
 var now = time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
@@ -75,6 +76,7 @@ type endpoint struct {
 	trail *audittest.Memory
 	log   *bytes.Buffer
 	clock *clock.Fake
+	told  *[]reason.Reason
 }
 
 func newEndpoint(t testing.TB, gate allowed, custom ...client.Profile) endpoint {
@@ -83,10 +85,11 @@ func newEndpoint(t testing.TB, gate allowed, custom ...client.Profile) endpoint 
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := endpoint{store: &clients{rows: map[string]store.Client{}}, trail: &audittest.Memory{}, log: &bytes.Buffer{}, clock: clock.NewFake(now)}
+	e := endpoint{store: &clients{rows: map[string]store.Client{}}, trail: &audittest.Memory{}, log: &bytes.Buffer{}, clock: clock.NewFake(now), told: new([]reason.Reason)}
 	e.Registration, err = client.NewRegistration(client.RegistrationConfig{
 		Registry: registry(t, custom...), Gate: gate, Store: e.store, Secrets: minter, Audit: e.trail, Clock: e.clock,
 		Rand: rand.NewChaCha8([32]byte{2}), Log: slog.New(slog.NewTextHandler(e.log, nil)),
+		Observe: func(why reason.Reason) { *e.told = append(*e.told, why) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -300,6 +303,24 @@ func TestFaultOfOursIsNoRefusal(t *testing.T) {
 			t.Errorf("%d", w.Code)
 		}
 	})
+}
+
+func TestEveryRegistrationIsToldWithItsReason(t *testing.T) {
+	e := newEndpoint(t, allowed{"claude-code"})
+	e.post(publicClaudeCode)
+	e.post(`{`)
+	e.post(`{"redirect_uris":["https://unknown.example/cb"],"token_endpoint_auth_method":"none"}`)
+	e.post(`{"redirect_uris":["https://claude.ai/api/mcp/auth_callback"],"token_endpoint_auth_method":"none"}`)
+	e.trail.Fail(errors.New("disk full"))
+	e.post(publicClaudeCode)
+	e.store.err = store.ErrUnavailable
+	e.post(publicClaudeCode)
+	want := []reason.Reason{
+		reason.None, reason.ClientBadMetadata, reason.ClientNoProfile, reason.ClientNotAllowed, reason.AuditUnavailable, reason.StoreUnavailable,
+	}
+	if diff := cmp.Diff(want, *e.told); diff != "" {
+		t.Errorf("want (-), got (+):\n%s", diff)
+	}
 }
 
 func TestConfigurationIsComplete(t *testing.T) {
