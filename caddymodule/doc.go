@@ -2,14 +2,14 @@
 //
 // Owns: the app "mcp_edge" with its configuration and life cycle, the handlers
 // "mcp_auth" and "mcp_bridge", the guest modules for stores, identity providers
-// and audit sinks, the Caddyfile grammar, and the adapters by which package
-// authz and package mcpbridge meet without knowing each other.
+// and audit sinks, the Caddyfile grammar, the metrics, and the adapters by which
+// package authz and package mcpbridge meet without knowing each other.
 //
 // Does not own: any decision about clients, people, tokens or tools. What is
 // decided here is which configuration is refused, and when.
 //
 // Two lives: an App belongs to one configuration and is replaced by a reload;
-// the runtime (store, keys, caches) is pooled and outlives reloads. Requests
+// the runtime (store, keys, caches, metrics) is pooled and outlives reloads. Requests
 // may still run on a configuration that was replaced, so an App gives back what
 // it holds only when its last request has ended.
 //

@@ -34,6 +34,8 @@ type runtime struct {
 	epochs *grant.Epochs
 	cache  *grant.Cache
 	sweep  *sweeper
+	// metrics are of this store: another one begins at zero.
+	metrics *metrics
 	applied
 }
 
@@ -59,7 +61,7 @@ func newRuntime(ctx context.Context, engine StoreEngine, storage keys.Storage) (
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	log := liveLog(appName)
-	r := &runtime{epochs: grant.NewEpochs()}
+	r := &runtime{epochs: grant.NewEpochs(), metrics: newMetrics()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.Destruct())
@@ -77,7 +79,8 @@ func newRuntime(ctx context.Context, engine StoreEngine, storage keys.Storage) (
 	if r.cache, err = grant.NewCache(0); err != nil {
 		return nil, fmt.Errorf("making the token cache: %w", err)
 	}
-	r.sweep = startSweeper(r.store, clock.System, log, r.clientsRemoved) //nolint:contextcheck // it lives as long as the store, not as long as this call
+	books := newCensus(r.store, r.metrics, clock.System, log)
+	r.sweep = startSweeper(r.store, clock.System, log, r.clientsRemoved, books) //nolint:contextcheck // it lives as long as the store, not as long as this call
 	return r, nil
 }
 
