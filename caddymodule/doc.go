@@ -9,9 +9,9 @@
 // decided here is which configuration is refused, and when.
 //
 // Two lives: an App belongs to one configuration and is replaced by a reload;
-// the runtime (store, keys, caches, metrics) is pooled and outlives reloads. Requests
-// may still run on a configuration that was replaced, so an App gives back what
-// it holds only when its last request has ended.
+// the runtime (store, keys, caches, metrics) is pooled and outlives reloads.
+// Requests may still run on a configuration that was replaced, so an App gives
+// back what it holds only when its last request has ended.
 //
 // Trust: the configuration, the environment and the files that it names are
 // trusted; every request is not. The client address is what Caddy determined

@@ -214,6 +214,9 @@ func TestAfterARefusedReloadTheSiteStillShowsTheFiguresThatCount(t *testing.T) {
 	if want := `mcp_edge_access_token_checks_total{reason="",result="ok"} 1`; !strings.Contains(page, want) {
 		t.Errorf("the page has no line %s", want)
 	}
+	if there := o.page(); len(there) != 0 {
+		t.Errorf("the admin endpoint shows %d series of ours; docs/metrics.md says that it shows none then", len(there))
+	}
 }
 
 // labelPattern finds the labels of a series.
