@@ -15,7 +15,7 @@ func newDocuments(cfg Config) (*document.Service, error) {
 	return document.New(document.Config{
 		Profiles: documentProfiles{cfg.Profiles}, Fetcher: cfg.Documents,
 		Clients: documentStore{cfg.Store}, Copies: documentStore{cfg.Store},
-		Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log,
+		Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log, Observe: cfg.Observers.Document,
 	})
 }
 

@@ -64,6 +64,27 @@ type Config struct {
 	Clock     clock.Clock  // default clock.System
 	Rand      io.Reader    // default crypto/rand
 	Log       *slog.Logger // default slog.Default()
+	// Observers are told what happens, for metrics.
+	Observers Observers
+}
+
+// Observers are told how requests end. Any may be nil. They are called while a
+// request waits, several at once, so that they must not block. Reasons are
+// reason.None where nothing was refused.
+type Observers struct {
+	// Grants is told about access tokens and about refresh tokens used twice.
+	Grants grant.Observer
+	// Token is told about requests at the token endpoint.
+	Token func(token.Outcome)
+	// Registration is told about requests at the registration endpoint.
+	Registration func(reason.Reason)
+	// SignIn is told about people who came to be signed in.
+	SignIn func(reason.Reason)
+	// Consent is told about answers to the consent page; reason.UserDenied is a
+	// denial.
+	Consent func(reason.Reason)
+	// Document is told about fetches of client metadata documents.
+	Document func(document.Outcome)
 }
 
 // Server is the authorization server of one configuration. Close it when it is
@@ -198,6 +219,7 @@ func newGrants(cfg Config, minter *opaque.Minter) (*grant.Service, error) {
 			return slices.ContainsFunc(r.Scopes, func(s policy.Scope) bool { return s.Name == scope })
 		},
 		Epochs: cfg.Epochs, Cache: cfg.Cache, Rotations: cfg.Limits.rotations, RotationRate: rotationRate, Rand: cfg.Rand, Log: cfg.Log,
+		Observer: cfg.Observers.Grants,
 	})
 }
 
@@ -228,14 +250,15 @@ func (s *Server) mountPages(cfg Config, minter *opaque.Minter) error {
 	}
 	signingIn, err := login.New(login.Config{
 		Pages: pages, Sessions: sessions, Transactions: transactions, Store: cfg.Store, Policy: cfg.Policy,
-		Providers: cfg.Providers, Next: authorizing, Changed: s.grants.UserChanged, Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log,
+		Providers: cfg.Providers, Next: authorizing, Changed: s.grants.UserChanged, Observe: cfg.Observers.SignIn,
+		Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log,
 	})
 	if err != nil {
 		return err
 	}
 	asking, err := consent.New(consent.Config{
 		Issuer: cfg.Issuer, Pages: pages, Sessions: sessions, Transactions: transactions, Store: cfg.Store, Policy: cfg.Policy,
-		Clients: s.clients, Codes: s.grants, Audit: cfg.Audit, Clock: cfg.Clock, Rand: cfg.Rand, Log: cfg.Log,
+		Clients: s.clients, Codes: s.grants, Observe: cfg.Observers.Consent, Audit: cfg.Audit, Clock: cfg.Clock, Rand: cfg.Rand, Log: cfg.Log,
 		ProfileName: func(id string) (string, bool) {
 			profile, ok := cfg.Profiles.Profile(id)
 			return profile.Name, ok
@@ -262,7 +285,9 @@ func (s *Server) mountEndpoints(cfg Config, minter *opaque.Minter) error {
 	if err != nil {
 		return err
 	}
-	tokens, err := token.New(token.Config{Grants: s.grants, Clients: authenticator, Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log})
+	tokens, err := token.New(token.Config{
+		Grants: s.grants, Clients: authenticator, Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log, Observe: cfg.Observers.Token,
+	})
 	if err != nil {
 		return err
 	}
@@ -277,7 +302,7 @@ func (s *Server) mountEndpoints(cfg Config, minter *opaque.Minter) error {
 		registering, err := client.NewRegistration(client.RegistrationConfig{
 			Issuer: cfg.Issuer, Registry: cfg.Profiles, Gate: cfg.Policy, Store: cfg.Store, Credentials: minter, Grants: s.grants,
 			Limiter: cfg.Limits.registrations, Rejections: s.rejected, Scopes: s.scopes,
-			Audit: cfg.Audit, Clock: cfg.Clock, Rand: cfg.Rand, Log: cfg.Log,
+			Audit: cfg.Audit, Clock: cfg.Clock, Rand: cfg.Rand, Log: cfg.Log, Observe: cfg.Observers.Registration,
 		})
 		if err != nil {
 			return err
@@ -285,19 +310,24 @@ func (s *Server) mountEndpoints(cfg Config, minter *opaque.Minter) error {
 		s.exact["/register"] = registering
 		s.below["/register/"] = http.HandlerFunc(registering.Manage)
 	} else {
-		s.exact["/register"] = http.HandlerFunc(registrationOff)
-		s.below["/register/"] = http.HandlerFunc(registrationOff)
+		off := registrationOff(cfg.Observers.Registration)
+		s.exact["/register"], s.below["/register/"] = off, off
 	}
 	return s.mountDocuments(cfg)
 }
 
 // registrationOff answers clients that register all the same. RFC 7591 has no
 // code for it; a 404 would let them look for the endpoint elsewhere.
-func registrationOff(w http.ResponseWriter, _ *http.Request) {
-	oauth.WriteError(w, &oauth.Error{
-		Code: oauth.AccessDenied, Status: http.StatusForbidden, Reason: reason.ClientNotAllowed,
-		Description: "this server registers no clients; its operator turned registration off",
-	})
+func registrationOff(observe func(reason.Reason)) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		if observe != nil {
+			observe(reason.ClientNotAllowed)
+		}
+		oauth.WriteError(w, &oauth.Error{
+			Code: oauth.AccessDenied, Status: http.StatusForbidden, Reason: reason.ClientNotAllowed,
+			Description: "this server registers no clients; its operator turned registration off",
+		})
+	}
 }
 
 // mountDocuments wires what is public.

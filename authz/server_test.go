@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/teamlumos/mcp-edge/authz"
 	"github.com/teamlumos/mcp-edge/authz/audit/audittest"
 	"github.com/teamlumos/mcp-edge/authz/authorize"
@@ -21,7 +23,9 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/policy"
 	"github.com/teamlumos/mcp-edge/authz/store"
 	"github.com/teamlumos/mcp-edge/authz/store/sqlite"
+	"github.com/teamlumos/mcp-edge/authz/token"
 	"github.com/teamlumos/mcp-edge/internal/clock"
+	"github.com/teamlumos/mcp-edge/internal/reason"
 	"github.com/teamlumos/mcp-edge/internal/safehttp"
 )
 
@@ -176,5 +180,47 @@ func TestAClientOfADocumentBecomesARowWhenItIsFirstSeen(t *testing.T) {
 	row, err := s.Client(t.Context(), claudeCode)
 	if err != nil || row.Kind != "document" || row.Profile != "claude-code" || row.AuthMethod != client.AuthNone || row.MetadataHash == (store.Hash{}) {
 		t.Errorf("the row is %+v, %v", row, err)
+	}
+}
+
+// told keeps what observers of a server are told.
+type told struct {
+	verified, registered []reason.Reason
+	tokens               []token.Outcome
+	signedIn             []reason.Reason
+}
+
+func (t *told) Verified(why reason.Reason) { t.verified = append(t.verified, why) }
+func (*told) StoreRead()                   {}
+func (*told) Reused(grant.Reuse)           {}
+
+func (t *told) observers() authz.Observers {
+	return authz.Observers{
+		Grants:       t,
+		Token:        func(o token.Outcome) { t.tokens = append(t.tokens, o) },
+		Registration: func(why reason.Reason) { t.registered = append(t.registered, why) },
+		SignIn:       func(why reason.Reason) { t.signedIn = append(t.signedIn, why) },
+	}
+}
+
+func TestObserversAreToldByTheEndpointsThatTheyAreFor(t *testing.T) {
+	seen := new(told)
+	server, _ := newServer(t, func(c *authz.Config) { c.Observers = seen.observers() })
+	off, _ := newServer(t, func(c *authz.Config) { c.Observers, c.DynamicRegistration = seen.observers(), false })
+	send(server, http.MethodPost, "/register", `{"client_name":"Claude Code","redirect_uris":["http://localhost:1/callback"],"token_endpoint_auth_method":"none"}`)
+	send(off, http.MethodPost, "/register", `{}`)
+	send(server, http.MethodPost, "/token", `{}`)
+	send(server, http.MethodGet, "/callback/acme.com?code=x&state=y", "")
+	if _, err := server.Grants().Verify(t.Context(), "lma_x", resource); err == nil {
+		t.Error("a made-up token is good")
+	}
+	want := told{
+		verified:   []reason.Reason{reason.GrantUnknown},
+		registered: []reason.Reason{reason.None, reason.ClientNotAllowed},
+		tokens:     []token.Outcome{{GrantType: token.OtherGrant, Result: token.Refused, Reason: reason.ClientBadRequest}},
+		signedIn:   []reason.Reason{reason.UserSignInFailed},
+	}
+	if diff := cmp.Diff(want, *seen, cmp.AllowUnexported(told{})); diff != "" {
+		t.Errorf("want (-), got (+):\n%s", diff)
 	}
 }

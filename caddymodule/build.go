@@ -70,6 +70,7 @@ func (a *App) build(run *running) error {
 		},
 		DynamicRegistration: a.Registration.dynamic(),
 		Documents:           documents,
+		Observers:           run.runtime.metrics.observers(),
 		Clock:               clock.System,
 		Log:                 a.log,
 	})

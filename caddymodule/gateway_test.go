@@ -176,6 +176,13 @@ func (g *gateway) app() *App {
 // had signed in and approved.
 func (g *gateway) token() string {
 	g.t.Helper()
+	_, tokens := g.grant()
+	return tokens.AccessToken
+}
+
+// grant is token with all that was issued, and to which client.
+func (g *gateway) grant() (store.Client, grant.Tokens) {
+	g.t.Helper()
 	app := g.app()
 	run := app.running.Load()
 	grants := run.auth.(*authz.Server).Grants()
@@ -212,7 +219,7 @@ func (g *gateway) token() string {
 	if refusal != nil {
 		g.t.Fatal(refusal)
 	}
-	return tokens.AccessToken
+	return client, tokens
 }
 
 // search calls the tool search_apps and returns status and body.

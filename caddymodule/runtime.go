@@ -36,6 +36,8 @@ type runtime struct {
 	cache  *grant.Cache
 	limits *authz.Limits
 	sweep  *sweeper
+	// metrics are of this store: another one begins at zero.
+	metrics *metrics
 	applied
 }
 
@@ -61,7 +63,7 @@ func newRuntime(ctx context.Context, engine StoreEngine, storage keys.Storage) (
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	log := liveLog(appName)
-	r := &runtime{epochs: grant.NewEpochs()}
+	r := &runtime{epochs: grant.NewEpochs(), metrics: newMetrics()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.Destruct())
@@ -82,7 +84,8 @@ func newRuntime(ctx context.Context, engine StoreEngine, storage keys.Storage) (
 	if r.limits, err = authz.NewLimits(); err != nil {
 		return nil, fmt.Errorf("making the rate limits: %w", err)
 	}
-	r.sweep = startSweeper(r.store, clock.System, log, r.clientsRemoved) //nolint:contextcheck // it lives as long as the store, not as long as this call
+	books := newCensus(r.store, r.metrics, clock.System, log)
+	r.sweep = startSweeper(r.store, clock.System, log, r.clientsRemoved, books) //nolint:contextcheck // it lives as long as the store, not as long as this call
 	return r, nil
 }
 

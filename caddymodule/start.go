@@ -61,10 +61,14 @@ func (a *App) start() (*running, error) {
 	if err := a.build(run); err != nil {
 		return nil, err
 	}
+	if err := run.runtime.metrics.register(a.ctx.GetMetricsRegistry()); err != nil {
+		return nil, err
+	}
 	// Written before the first request is served under the new configuration.
 	if err := run.runtime.apply(a.ctx, run, a.fingerprint); err != nil {
 		return nil, fmt.Errorf("auditing the configuration: %w", err)
 	}
+	run.runtime.metrics.setProfiles(a.profiles.IDs())
 	return run, nil
 }
 

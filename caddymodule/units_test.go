@@ -172,7 +172,7 @@ func TestTheSweeperDeletesInStepsOnceAMinuteAndEnds(t *testing.T) {
 			defer table.mu.Unlock()
 			return table.left, table.calls
 		}
-		w := startSweeper(table, clock.System, slog.New(slog.DiscardHandler), nil)
+		w := startSweeper(table, clock.System, slog.New(slog.DiscardHandler), nil, nil)
 		time.Sleep(sweepEvery - time.Second)
 		if _, calls := look(); calls != 0 {
 			t.Errorf("%d sweeps before the first minute", calls)

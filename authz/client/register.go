@@ -63,6 +63,9 @@ type RegistrationConfig struct {
 	Clock  clock.Clock  // default the system's
 	Rand   io.Reader    // default the system's source
 	Log    *slog.Logger // default slog.Default
+	// Observe, when not nil, is told how every registration ended: reason.None for
+	// a client that was registered. It must not block.
+	Observe func(reason.Reason)
 }
 
 // Registration is the dynamic client registration endpoint (RFC 7591 §3) and the
@@ -89,6 +92,9 @@ func NewRegistration(cfg RegistrationConfig) (*Registration, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(reason.Reason) {}
+	}
 	clients, err := NewClients(cfg.Store, cfg.Credentials, cfg.Clock)
 	if err != nil {
 		return nil, err
@@ -107,9 +113,11 @@ func (h *Registration) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	answer, e := h.register(w, r)
 	if e != nil {
+		h.cfg.Observe(e.Reason)
 		oauth.WriteError(w, e)
 		return
 	}
+	h.cfg.Observe(reason.None)
 	oauth.WriteJSON(w, http.StatusCreated, answer)
 }
 

@@ -27,6 +27,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/store"
 	"github.com/teamlumos/mcp-edge/internal/clock"
 	"github.com/teamlumos/mcp-edge/internal/httpx"
+	"github.com/teamlumos/mcp-edge/internal/reason"
 )
 
 var now = time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
@@ -158,6 +159,7 @@ type endpoint struct {
 	trail   *audittest.Memory
 	log     *bytes.Buffer
 	clock   *clock.Fake
+	told    *[]reason.Reason
 }
 
 const issuer = "https://auth.example.com"
@@ -178,7 +180,7 @@ func newEndpoint(t testing.TB, gate allowed, custom ...client.Profile) endpoint 
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := endpoint{store: newClients(), trail: &audittest.Memory{}, log: &bytes.Buffer{}, clock: clock.NewFake(now)}
+	e := endpoint{store: newClients(), trail: &audittest.Memory{}, log: &bytes.Buffer{}, clock: clock.NewFake(now), told: new([]reason.Reason)}
 	log := slog.New(slog.NewTextHandler(e.log, nil))
 	limits, err := limit.NewMemory(0)
 	if err != nil {
@@ -195,6 +197,7 @@ func newEndpoint(t testing.TB, gate allowed, custom ...client.Profile) endpoint 
 		Issuer: issuer, Registry: registry(t, custom...), Gate: gate, Store: e.store, Credentials: minter, Grants: e.store,
 		Limiter: limits, Rejections: rejections, Scopes: []string{"appstore:read", "appstore:request"},
 		Audit: e.trail, Clock: e.clock, Rand: rand.NewChaCha8([32]byte{2}), Log: log,
+		Observe: func(why reason.Reason) { *e.told = append(*e.told, why) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -413,6 +416,24 @@ func TestFaultOfOursIsNoRefusal(t *testing.T) {
 			t.Errorf("%d", w.Code)
 		}
 	})
+}
+
+func TestEveryRegistrationIsToldWithItsReason(t *testing.T) {
+	e := newEndpoint(t, allowed{"claude-code"})
+	e.post(publicClaudeCode)
+	e.post(`{`)
+	e.post(`{"redirect_uris":["https://unknown.example/cb"],"token_endpoint_auth_method":"none"}`)
+	e.post(`{"redirect_uris":["https://claude.ai/api/mcp/auth_callback"],"token_endpoint_auth_method":"none"}`)
+	e.trail.Fail(errors.New("disk full"))
+	e.post(publicClaudeCode)
+	e.store.err = store.ErrUnavailable
+	e.post(publicClaudeCode)
+	want := []reason.Reason{
+		reason.None, reason.ClientBadMetadata, reason.ClientNoProfile, reason.ClientNotAllowed, reason.AuditUnavailable, reason.StoreUnavailable,
+	}
+	if diff := gocmp.Diff(want, *e.told); diff != "" {
+		t.Errorf("want (-), got (+):\n%s", diff)
+	}
 }
 
 func TestConfigurationIsComplete(t *testing.T) {

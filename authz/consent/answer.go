@@ -38,7 +38,7 @@ func (h *Handlers) answer(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Pages.ForeignForm(w, r)
 		return
 	case err != nil:
-		h.cfg.Pages.Unavailable(w, r, reason.StoreUnavailable, err, "")
+		h.unavailable(w, r, err, "")
 		return
 	}
 	presented := opaque.HashOf(form.Get("csrf"))
@@ -104,7 +104,7 @@ func (h *Handlers) approve(w http.ResponseWriter, r *http.Request, p pending, re
 	case errors.Is(err, store.ErrNotFound):
 		h.answered(w, r, http.StatusForbidden)
 	case err != nil:
-		h.cfg.Pages.Unavailable(w, r, reason.StoreUnavailable, err, "/consent?request="+p.ID)
+		h.unavailable(w, r, err, "/consent?request="+p.ID)
 	default:
 		h.finish(w, r, p, audit.ConsentGranted, authorize.Response{Code: code}, given)
 	}
@@ -137,9 +137,11 @@ func (h *Handlers) finish(w http.ResponseWriter, r *http.Request, p pending, eve
 		e.Reason = reason.UserDenied
 	}
 	if err := h.cfg.Audit.Record(r.Context(), e); err != nil {
+		h.cfg.Observe(reason.AuditUnavailable)
 		h.cfg.Pages.StartAgain(w, r, reason.AuditUnavailable, err)
 		return
 	}
+	h.cfg.Observe(e.Reason)
 	answer.RedirectURI, answer.State, answer.Issuer = p.RedirectURI, p.State, h.cfg.Issuer
 	h.cfg.Pages.Leaving(w, r, web.Leaving{
 		Assistant: p.client.Name, Approved: answer.Code != "",
@@ -177,14 +179,21 @@ func (h *Handlers) consume(w http.ResponseWriter, r *http.Request, p pending) bo
 		return false
 	}
 	if err != nil {
-		h.cfg.Pages.Unavailable(w, r, reason.StoreUnavailable, err, "/consent?request="+p.ID)
+		h.unavailable(w, r, err, "/consent?request="+p.ID)
 		return false
 	}
 	return true
 }
 
+// unavailable answers an answer that the store could not take.
+func (h *Handlers) unavailable(w http.ResponseWriter, r *http.Request, err error, retry string) {
+	h.cfg.Observe(reason.StoreUnavailable)
+	h.cfg.Pages.Unavailable(w, r, reason.StoreUnavailable, err, retry)
+}
+
 // notAdmitted answers an approval that the policy forbids by now.
 func (h *Handlers) notAdmitted(w http.ResponseWriter, r *http.Request, p pending, why reason.Reason) {
+	h.cfg.Observe(why)
 	e := p.event(r.Context(), audit.AuthorizationFailed)
 	e.Reason = why
 	h.refusals.Record(r.Context(), e)

@@ -46,8 +46,8 @@ type CodeIssuer interface {
 	IssueCode(ctx context.Context, tx store.Tx, a store.Approval, u store.User) (code string, err error)
 }
 
-// Config is what the handlers need. All but ManageURL, Clock, Rand and Log are
-// required.
+// Config is what the handlers need. All but ManageURL, Observe, Clock, Rand and
+// Log are required.
 type Config struct {
 	// Issuer goes into every answer to a client (RFC 9207).
 	Issuer       string
@@ -63,9 +63,12 @@ type Config struct {
 	Audit       audit.Recorder
 	// ManageURL is where a person revokes what they approved; "" = no such page.
 	ManageURL string
-	Clock     clock.Clock  // default clock.System
-	Rand      io.Reader    // default crypto/rand
-	Log       *slog.Logger // default slog.Default()
+	// Observe is told how every answer to the page ended: reason.None for an
+	// approval, reason.UserDenied for a denial. It must not block.
+	Observe func(reason.Reason)
+	Clock   clock.Clock  // default clock.System
+	Rand    io.Reader    // default crypto/rand
+	Log     *slog.Logger // default slog.Default()
 }
 
 // Handlers answers the consent page.
@@ -88,6 +91,9 @@ func New(cfg Config) (*Handlers, error) {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
+	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(reason.Reason) {}
 	}
 	return &Handlers{cfg: cfg, refusals: audit.NewRefusals(cfg.Audit, cfg.Clock, cfg.Log)}, nil
 }

@@ -75,6 +75,8 @@ type Config struct {
 	Size   int          // how many documents are kept in memory; default 256
 	Clock  clock.Clock  // default the system's
 	Log    *slog.Logger // default slog.Default
+	// Observe, when not nil, is told how every fetch ended. It must not block.
+	Observe func(Outcome)
 }
 
 // Service resolves clients by the URL of their metadata document. It is safe
@@ -132,6 +134,9 @@ func New(cfg Config) (*Service, error) {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
+	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(Outcome) {}
 	}
 	if cfg.Pinned == nil {
 		var err error

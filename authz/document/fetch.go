@@ -56,13 +56,18 @@ func (s *Service) fetchOnce(ctx context.Context, id string) (copied, error) {
 	case e.failure != nil && now.Before(e.retry):
 		return e.good, e.failure
 	}
+	outcome := Unchanged
 	fresh, body, err := s.read(ctx, id)
 	if err == nil {
-		err = s.adopt(ctx, fresh, body)
+		outcome, err = s.adopt(ctx, fresh, body)
 	}
 	if ctx.Err() != nil { // closed meanwhile: nothing was learnt of the document
 		return copied{}, fmt.Errorf("%w: %w", store.ErrUnavailable, errClosed)
 	}
+	if err != nil {
+		outcome = failed(err)
+	}
+	s.cfg.Observe(outcome)
 	if errors.Is(err, store.ErrUnavailable) { // our own fault is tried again at once
 		return copied{}, err
 	}
@@ -91,51 +96,52 @@ func (s *Service) read(ctx context.Context, id string) (copied, []byte, error) {
 
 // adopt makes a fetched copy the one in use. What it changes is in the audit
 // trail before it counts; an error means that the copy before stays in use.
-func (s *Service) adopt(ctx context.Context, fresh copied, body []byte) error {
+func (s *Service) adopt(ctx context.Context, fresh copied, body []byte) (Outcome, error) {
 	id := fresh.doc.ID
 	profile, name, ok := s.cfg.Profiles.ByDocument(id)
 	if !ok {
-		return fmt.Errorf("client metadata document: %w", store.ErrNotFound)
+		return "", fmt.Errorf("client metadata document: %w", store.ErrNotFound)
 	}
 	e, err := s.load(ctx, id)
 	if err != nil {
-		return err
+		return "", err
 	}
 	// Another node may have seen the change already.
 	stored, err := s.stored(ctx, id)
 	if err != nil {
-		return err
+		return "", err
 	}
 	before := newer(newer(s.pinned[id], e.good), stored)
+	outcome := First
 	if before.exists() {
-		if err := s.alarm(ctx, before.doc, fresh.doc, profile, name); err != nil {
-			return err
+		if outcome, err = s.alarm(ctx, before.doc, fresh.doc, profile, name); err != nil {
+			return "", err
 		}
 	}
 	if s.cfg.Copies != nil {
 		kept := store.Document{URL: id, Body: body, FetchedAt: fresh.fetched, ExpiresAt: fresh.expires}
 		if err := s.cfg.Copies.SaveDocument(ctx, kept); err != nil {
-			return fmt.Errorf("client metadata document: %w", err)
+			return "", fmt.Errorf("client metadata document: %w", err)
 		}
 	}
 	if err := s.follow(ctx, fresh.doc.record(profile, name)); err != nil {
-		return err
+		return "", err
 	}
 	s.update(id, func(e *entry) { e.loaded, e.good = true, fresh })
-	return nil
+	return outcome, nil
 }
 
 // alarm tells operators that a document is not what it was: whoever controls it
 // decides where codes are sent.
-func (s *Service) alarm(ctx context.Context, before, after Document, profile, name string) error {
+func (s *Service) alarm(ctx context.Context, before, after Document, profile, name string) (Outcome, error) {
 	changed := before.changes(after)
 	if len(changed) == 0 {
-		return nil
+		return Unchanged, nil
 	}
 	s.cfg.Log.WarnContext(ctx, "a client metadata document changed; consent is asked again where it depends on what changed",
 		"client_id", after.ID, "profile", profile, "changed", changed,
 		"redirect_uris_before", before.RedirectURIs, "redirect_uris_after", after.RedirectURIs)
-	return s.record(ctx, audit.ClientUpdated, after.ID, name, changed)
+	return Changed, s.record(ctx, audit.ClientUpdated, after.ID, name, changed)
 }
 
 // complain reports a failed fetch where it is another failure than the last

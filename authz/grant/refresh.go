@@ -147,6 +147,8 @@ func (s *Service) change(ctx context.Context, userID string, p presented) (Token
 	case Replay: // another node rotated between the two looks
 		return s.replay(ctx, facts, user, p)
 	case RevokeFamily:
+		// Only now: what could not be committed is decided again at the next use.
+		s.observer.Reused(facts.reuse(true))
 		return Tokens{Family: facts.Family, User: user, Reused: true}, refusal(verdict.Code, verdict.Reason)
 	}
 	return s.refuse(ctx, facts, user, verdict)
@@ -255,6 +257,7 @@ func (s *Service) replay(ctx context.Context, f Facts, u store.User, p presented
 			return Tokens{}, oauth.Unavailable(fmt.Errorf("read successor: %w", err))
 		}
 	}
+	s.observer.Reused(f.reuse(false))
 	out := current.answer(f.Family, u, f.Now)
 	out.Replay = true
 	return out, nil

@@ -112,6 +112,8 @@ type Config struct {
 	Rand io.Reader
 	// Log is slog.Default() by default.
 	Log *slog.Logger
+	// Observer may be nil.
+	Observer Observer
 }
 
 // Service issues, rotates, checks and ends grants under one configuration. It
@@ -130,6 +132,7 @@ type Service struct {
 	rotation   limit.Rate
 	rand       io.Reader
 	log        *slog.Logger
+	observer   Observer
 
 	families keylock.Locks
 	reads    atomic.Uint64
@@ -156,7 +159,7 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{
 		store: cfg.Store, minter: cfg.Minter, policy: cfg.Policy, clock: cfg.Clock, life: life,
 		graceOf: cfg.GraceOf, knownScope: cfg.KnownScope, epochs: cfg.Epochs, cache: cfg.Cache,
-		rotations: cfg.Rotations, rotation: cfg.RotationRate, rand: cfg.Rand, log: cfg.Log,
+		rotations: cfg.Rotations, rotation: cfg.RotationRate, rand: cfg.Rand, log: cfg.Log, observer: cfg.Observer,
 	}
 	if s.clock == nil {
 		s.clock = clock.System
@@ -173,10 +176,14 @@ func New(cfg Config) (*Service, error) {
 	if s.log == nil {
 		s.log = slog.Default()
 	}
+	if s.observer == nil {
+		s.observer = unobserved{}
+	}
 	return s, nil
 }
 
-// StoreReads counts the reads that Verify has made, for metrics.
+// StoreReads counts the reads that Verify of this service has made. What counts
+// across configurations is an Observer.
 func (s *Service) StoreReads() uint64 { return s.reads.Load() }
 
 // grace is the rotation grace for clients of a profile.

@@ -44,25 +44,40 @@ type Session struct {
 // the call started is always refused. Expiry, resource and policy are checked
 // at every call, so that neither time nor a reload waits for a cache.
 func (s *Service) Verify(ctx context.Context, token, resource string) (*Session, error) {
+	session, why, err := s.verify(ctx, token, resource)
+	switch {
+	case err != nil:
+		s.observer.Verified(reason.StoreUnavailable)
+		return nil, err
+	case why != reason.None:
+		s.observer.Verified(why)
+		return nil, &InvalidError{Reason: why}
+	}
+	s.observer.Verified(reason.None)
+	return session, nil
+}
+
+// verify returns a session, or why there is none, or a fault of the store.
+func (s *Service) verify(ctx context.Context, token, resource string) (*Session, reason.Reason, error) {
 	parsed, ok := s.minter.Parse(opaque.Access, token)
 	if !ok {
-		return nil, &InvalidError{Reason: reason.GrantUnknown}
+		return nil, reason.GrantUnknown, nil
 	}
 	now := s.clock.Now()
 	if why, dead := s.cache.refused(parsed.Hash, now); dead {
-		return nil, &InvalidError{Reason: why}
+		return nil, why, nil
 	}
-	session, err := s.session(ctx, parsed, now)
-	if err != nil {
-		return nil, err
+	session, why, err := s.session(ctx, parsed, now)
+	if err != nil || why != reason.None {
+		return nil, why, err
 	}
 	if why := s.judge(session, resource, now); why != reason.None {
 		if why == reason.GrantExpired {
 			s.cache.refuse(parsed.Hash, final{why: why, from: session.Token.ExpiresAt})
 		}
-		return nil, &InvalidError{Reason: why}
+		return nil, why, nil
 	}
-	return session, nil
+	return session, reason.None, nil
 }
 
 // judge applies what may change without the grant changing.
@@ -77,37 +92,39 @@ func (s *Service) judge(session *Session, resource string, now time.Time) reason
 }
 
 // session returns the stored state of a token that is not revoked, from the
-// cache if nothing can have changed since it was read.
-func (s *Service) session(ctx context.Context, parsed opaque.Parsed, now time.Time) (*Session, error) {
+// cache if nothing can have changed since it was read; or why it is dead for
+// good; or a fault of the store.
+func (s *Service) session(ctx context.Context, parsed opaque.Parsed, now time.Time) (*Session, reason.Reason, error) {
 	// All three before the read: a change after them makes the entry unreachable.
 	key := cacheKey{token: parsed.Hash, epoch: s.epochs.family(parsed.Family), revision: s.policy.Revision()}
 	people := s.epochs.now()
 	if e, ok := s.cache.get(key, now); ok && s.epochs.unchanged(e.session.User.ID, e.people) {
-		return e.session, nil
+		return e.session, reason.None, nil
 	}
 	s.reads.Add(1)
+	s.observer.StoreRead()
 	access, err := s.store.Access(ctx, parsed.Hash)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, s.final(parsed.Hash, reason.GrantUnknown)
+		return nil, s.final(parsed.Hash, reason.GrantUnknown), nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read access token: %w", unavailable(err))
+		return nil, reason.None, fmt.Errorf("read access token: %w", unavailable(err))
 	}
 	if !access.Token.RevokedAt.IsZero() || !access.Family.RevokedAt.IsZero() {
-		return nil, s.final(parsed.Hash, reason.GrantRevoked)
+		return nil, s.final(parsed.Hash, reason.GrantRevoked), nil
 	}
 	session := &Session{Access: access, Subject: policy.Subject{
 		Domain: access.Family.Domain, Groups: access.User.Groups, Profile: access.Client.Profile,
 	}}
 	s.cache.put(key, people, session, now)
-	return session, nil
+	return session, reason.None, nil
 }
 
-// final remembers a refusal that nothing undoes: revocation has no way back,
-// and a row that is gone never returns under the same hash.
-func (s *Service) final(token store.Hash, why reason.Reason) error {
+// final remembers a refusal that nothing undoes, and returns it: revocation has
+// no way back, and a row that is gone never returns under the same hash.
+func (s *Service) final(token store.Hash, why reason.Reason) reason.Reason {
 	s.cache.refuse(token, final{why: why})
-	return &InvalidError{Reason: why}
+	return why
 }
 
 // unavailable makes any fault of the store recognisable as one.

@@ -227,10 +227,11 @@ func (g *gate) Revision() uint64 { return g.revision }
 // faulty is a store that can fail. Its counters count what reaches the engine.
 type faulty struct {
 	*sqlite.Store
-	down       atomic.Bool // nothing works
-	lostCommit atomic.Bool // an update commits and then answers an error
-	reads      atomic.Int64
-	updates    atomic.Int64
+	down        atomic.Bool // nothing works
+	failUpdates atomic.Bool // only reads work
+	lostCommit  atomic.Bool // an update commits and then answers an error
+	reads       atomic.Int64
+	updates     atomic.Int64
 	// afterAccess runs between a read of an access token and its answer.
 	afterAccess func()
 }
@@ -238,7 +239,7 @@ type faulty struct {
 var errDown = errors.New("disk on fire")
 
 func (f *faulty) Update(ctx context.Context, fn func(store.Tx) error) error {
-	if f.down.Load() {
+	if f.down.Load() || f.failUpdates.Load() {
 		return errDown
 	}
 	f.updates.Add(1)

@@ -59,7 +59,7 @@ func (h *Handlers) Callback(w http.ResponseWriter, r *http.Request) {
 		Nonce: up.Nonce, Verifier: up.Verifier,
 	})
 	if errors.Is(err, idp.ErrUnavailable) {
-		h.cfg.Pages.Unavailable(w, r, reason.BackendIDPUnavailable, err, Path(tx.ID))
+		h.unavailable(w, r, tx, reason.BackendIDPUnavailable, err)
 		return
 	}
 	if err != nil {
@@ -142,7 +142,7 @@ func (h *Handlers) complete(w http.ResponseWriter, r *http.Request, tx session.T
 	})
 	h.cfg.Changed(person.ID) // also when the outcome of the commit is unknown
 	if err != nil {
-		h.cfg.Pages.Unavailable(w, r, reason.StoreUnavailable, err, Path(tx.ID))
+		h.unavailable(w, r, tx, reason.StoreUnavailable, err)
 		return
 	}
 	if refused != reason.None {
@@ -153,21 +153,23 @@ func (h *Handlers) complete(w http.ResponseWriter, r *http.Request, tx session.T
 	// Without a user id: that of the backend is asked for later, by resource.
 	e.UserEmail, e.Durable = person.Email, true
 	if err := h.cfg.Audit.Record(ctx, e); err != nil { // the cookie is not given, so that nobody is signed in
-		h.cfg.Pages.Unavailable(w, r, reason.AuditUnavailable, err, Path(tx.ID))
+		h.unavailable(w, r, tx, reason.AuditUnavailable, err)
 		return
 	}
 	tx.SignedIn = issued.Hash
 	if err := h.cfg.Transactions.Save(w, tx); err != nil {
-		h.cfg.Pages.Unavailable(w, r, reason.UserSignInFailed, err, Path(tx.ID))
+		h.unavailable(w, r, tx, reason.UserSignInFailed, err)
 		return
 	}
 	h.cfg.Sessions.SetCookie(w, issued)
+	h.cfg.Observe(reason.None)
 	// A redirect of our own takes code and state out of the address bar.
 	web.Redirect(w, Path(tx.ID))
 }
 
 // foreign answers a callback that this browser did not ask for.
 func (h *Handlers) foreign(w http.ResponseWriter, r *http.Request) {
+	h.cfg.Observe(reason.UserSignInFailed)
 	h.refusals.Sample(r.Context(), failed(r.Context(), "", session.Transaction{}, reason.UserSignInFailed))
 	h.cfg.Pages.Fault(w, r, web.Fault{
 		Status: http.StatusBadRequest, Reason: reason.UserSignInFailed,

@@ -29,7 +29,8 @@ type Continuation interface {
 	Continue(w http.ResponseWriter, r *http.Request, tx session.Transaction, who session.SignedIn)
 }
 
-// Config is what the handlers need. All but Changed, Clock and Log are required.
+// Config is what the handlers need. All but Changed, Observe, Clock and Log are
+// required.
 type Config struct {
 	Pages        *web.Pages
 	Sessions     *session.Manager
@@ -42,6 +43,9 @@ type Config struct {
 	// Changed is told about a person after what is known of them was stored, so
 	// that running tokens meet their new groups at once; optional.
 	Changed func(userID string)
+	// Observe is told how every sign-in ended: reason.None for a person who is
+	// signed in. It must not block; optional.
+	Observe func(reason.Reason)
 	Audit   audit.Recorder
 	Clock   clock.Clock  // default clock.System
 	Log     *slog.Logger // default slog.Default()
@@ -67,6 +71,9 @@ func New(cfg Config) (*Handlers, error) {
 	}
 	if cfg.Changed == nil {
 		cfg.Changed = func(string) {}
+	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(reason.Reason) {}
 	}
 	return &Handlers{cfg: cfg, refusals: audit.NewRefusals(cfg.Audit, cfg.Clock, cfg.Log)}, nil
 }

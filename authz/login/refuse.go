@@ -10,9 +10,17 @@ import (
 	"github.com/teamlumos/mcp-edge/internal/reason"
 )
 
+// unavailable answers a sign-in that ended by a fault of ours or of the provider,
+// and can be tried again.
+func (h *Handlers) unavailable(w http.ResponseWriter, r *http.Request, tx session.Transaction, why reason.Reason, err error) {
+	h.cfg.Observe(why)
+	h.cfg.Pages.Unavailable(w, r, why, err, Path(tx.ID))
+}
+
 // refuse writes down why a person was not signed in and tells them who refused
 // and what to do.
 func (h *Handlers) refuse(w http.ResponseWriter, r *http.Request, tx session.Transaction, domain string, id idp.Identity, why reason.Reason, cause error) {
+	h.cfg.Observe(why)
 	e := failed(r.Context(), domain, tx, why)
 	e.UserEmail = id.Email
 	if id.Subject == "" { // the provider vouches for nobody: anyone can come back like this

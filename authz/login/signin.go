@@ -41,7 +41,7 @@ func (h *Handlers) show(w http.ResponseWriter, r *http.Request) {
 	}
 	who, err := h.cfg.Sessions.Current(r)
 	if err != nil && !errors.Is(err, session.ErrNone) {
-		h.cfg.Pages.Unavailable(w, r, reason.StoreUnavailable, err, Path(tx.ID))
+		h.unavailable(w, r, tx, reason.StoreUnavailable, err)
 		return
 	}
 	switch {
@@ -92,6 +92,7 @@ func (h *Handlers) choose(w http.ResponseWriter, r *http.Request) {
 	if refused := h.admitPerson(domain, nil); refused.Layer() == reason.LayerDomain {
 		why = refused
 	}
+	h.cfg.Observe(why)
 	h.refusals.Sample(r.Context(), failed(r.Context(), "", tx, why))
 	h.cfg.Pages.SignIn(w, r, web.SignIn{
 		Transaction: tx.ID, CSRF: tx.CSRF, Assistant: tx.Request.Assistant, Email: email, NotFound: true,
@@ -102,7 +103,7 @@ func (h *Handlers) choose(w http.ResponseWriter, r *http.Request) {
 func (h *Handlers) leave(w http.ResponseWriter, r *http.Request, tx session.Transaction, domain, email string) {
 	up, err := h.cfg.Transactions.BeginUpstream(w, tx, domain)
 	if err != nil {
-		h.cfg.Pages.Unavailable(w, r, reason.UserSignInFailed, err, Path(tx.ID))
+		h.unavailable(w, r, tx, reason.UserSignInFailed, err)
 		return
 	}
 	req := idp.Request{
@@ -114,7 +115,7 @@ func (h *Handlers) leave(w http.ResponseWriter, r *http.Request, tx session.Tran
 	}
 	target, err := h.cfg.Providers[domain].AuthURL(r.Context(), req)
 	if err != nil {
-		h.cfg.Pages.Unavailable(w, r, reason.BackendIDPUnavailable, err, Path(tx.ID))
+		h.unavailable(w, r, tx, reason.BackendIDPUnavailable, err)
 		return
 	}
 	if r.Method == http.MethodPost {

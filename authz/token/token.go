@@ -44,6 +44,8 @@ type Config struct {
 	Clock clock.Clock
 	// Log is slog.Default() by default.
 	Log *slog.Logger
+	// Observe, when not nil, is told how every request ended. It must not block.
+	Observe func(Outcome)
 }
 
 // request is a token request, parsed once.
@@ -68,9 +70,10 @@ type answer struct {
 }
 
 type server struct {
-	grants Grants
-	trail  *endpoint.Trail
-	log    *slog.Logger
+	grants  Grants
+	trail   *endpoint.Trail
+	log     *slog.Logger
+	observe func(Outcome)
 }
 
 // New returns the handler of the token endpoint.
@@ -84,12 +87,16 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	s := &server{grants: cfg.Grants, trail: endpoint.NewTrail(cfg.Audit, cfg.Clock, cfg.Log), log: cfg.Log}
+	s := &server{grants: cfg.Grants, trail: endpoint.NewTrail(cfg.Audit, cfg.Clock, cfg.Log), log: cfg.Log, observe: cfg.Observe}
+	if s.observe == nil {
+		s.observe = func(Outcome) {}
+	}
 	return endpoint.New(endpoint.Config{
 		Name:    "token",
 		Params:  []string{"grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope", "resource"},
 		Clients: cfg.Clients, Trail: s.trail, Log: cfg.Log,
-		Serve: s.serve,
+		Serve:   s.serve,
+		Refused: func(p oauth.Params, e *oauth.Error) { s.observe(refusedOutcome(p, e)) },
 	})
 }
 
@@ -116,6 +123,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, p oauth.Params, c
 		AccessToken: tokens.AccessToken, TokenType: "Bearer", ExpiresIn: tokens.ExpiresIn,
 		RefreshToken: tokens.RefreshToken, Scope: tokens.Scope,
 	})
+	s.observe(servedOutcome(req, tokens))
 	return nil
 }
 

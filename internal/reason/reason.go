@@ -77,6 +77,40 @@ const (
 	AuditUnavailable      Reason = "grant/audit_unavailable"
 )
 
+// all is the vocabulary; a test holds it against the constants.
+var all = map[Reason]struct{}{
+	ClientUnknown: {}, ClientNotAllowed: {}, ClientNoProfile: {}, ClientBadSecret: {}, ClientBadRedirect: {}, ClientBadMetadata: {},
+	ClientBadRequest: {}, ClientBadOrigin: {}, ClientNoToken: {},
+	DomainUnknown: {}, DomainOff: {},
+	UserNotAllowed: {}, UserNotActive: {}, UserUnknown: {}, UserEmailUnverified: {}, UserEmailWrongDomain: {}, UserSignInFailed: {}, UserDenied: {},
+	GrantUnknown: {}, GrantExpired: {}, GrantRevoked: {}, GrantReused: {}, GrantNotAudited: {}, GrantWrongClient: {}, GrantWrongVerifier: {},
+	GrantStoreRolledBack: {},
+	ResourceUnknown:      {}, ResourceWrong: {},
+	ScopeInvalid: {}, ScopeMissing: {},
+	RoleNoPermission:   {},
+	BackendUnavailable: {}, BackendRefusedGateway: {}, BackendRefused: {}, BackendTimeout: {}, BackendBadAnswer: {}, BackendRateLimited: {},
+	BackendIDPUnavailable: {}, BackendIDPBadAnswer: {},
+	StoreUnavailable: {}, AuditUnavailable: {},
+}
+
+// Known says whether r is one of the reasons above, and not text that came from
+// elsewhere. None is not one.
+func (r Reason) Known() bool {
+	_, ok := all[r]
+	return ok
+}
+
+// Fault says whether r is a fault of ours or of what we depend on, and no
+// judgement of what was asked.
+func (r Reason) Fault() bool {
+	switch r {
+	case StoreUnavailable, AuditUnavailable,
+		BackendUnavailable, BackendTimeout, BackendIDPUnavailable:
+		return true
+	}
+	return false
+}
+
 // Layer returns the part before the slash.
 func (r Reason) Layer() string {
 	layer, _, _ := strings.Cut(string(r), "/")

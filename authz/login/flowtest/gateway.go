@@ -58,6 +58,8 @@ type Gateway struct {
 	IdPs map[string]*IdP
 	// Changed lists the people who were announced as changed.
 	Changed []string
+	// SignIns and Consents list what the observers of sign-in and consent were told.
+	SignIns, Consents []reason.Reason
 
 	policy  atomic.Pointer[policy.Policy]
 	secrets secrets
@@ -135,6 +137,7 @@ func New(t testing.TB, cfg policy.Config) *Gateway {
 		Pages: pages, Sessions: sessions, Transactions: transactions, Store: g.Store, Policy: g,
 		Providers: providers, Next: authorization, Audit: g.Audit, Clock: g.Clock, Log: log,
 		Changed: func(userID string) { g.Changed = append(g.Changed, userID) },
+		Observe: func(why reason.Reason) { g.SignIns = append(g.SignIns, why) },
 	})
 	must(t, err)
 	registered, err := client.NewClients(g.Store, minter, g.Clock)
@@ -142,6 +145,7 @@ func New(t testing.TB, cfg policy.Config) *Gateway {
 	consents, err := consent.New(consent.Config{
 		Issuer: Issuer, Pages: pages, Sessions: sessions, Transactions: transactions, Store: g.Store, Clients: registered,
 		Policy: g, Codes: codes{minter, g.Clock}, Audit: g.Audit, ManageURL: ManageURL, Clock: g.Clock, Log: log,
+		Observe: func(why reason.Reason) { g.Consents = append(g.Consents, why) },
 		ProfileName: func(id string) (string, bool) {
 			name, ok := map[string]string{"claude": "Claude", "claude-code": "Claude Code"}[id]
 			return name, ok

@@ -126,3 +126,13 @@ func BenchmarkUpdate(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkCountRows is what the gauges of kept rows cost once a minute.
+func BenchmarkCountRows(b *testing.B) {
+	s := filled(b)
+	for b.Loop() {
+		if _, err := s.CountRows(b.Context(), time.Now()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 )
@@ -61,4 +62,41 @@ func TestOneMigratesAtATime(t *testing.T) {
 		t.Fatal(err)
 	}
 	third()
+}
+
+func TestCountsThatGrowWithTimeUseAnIndex(t *testing.T) {
+	s, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "edge.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, q := range []struct {
+		of    *statement
+		index string
+	}{
+		{countLive, "families_by_end"}, {countSealed, "generations_sealed"}, {endedCodes, "codes_by_end"}, {countTokens, "access_tokens_"},
+	} {
+		var plan strings.Builder
+		rows, err := s.open.Load().readers.db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+q.of.text, 1, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+				t.Fatal(err)
+			}
+			plan.WriteString(detail + "; ")
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(plan.String(), q.index) {
+			t.Errorf("%s: %s", q.of.op, &plan)
+		}
+	}
 }

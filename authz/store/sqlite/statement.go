@@ -13,12 +13,22 @@ type statement struct {
 	text  string
 	slot  int
 	reads bool
+	// census says that it counts what is kept, now and then and never for a
+	// request, and may therefore walk a table.
+	census bool
 }
 
 var statements []*statement
 
 // query declares a statement that only reads.
 func query(op, text string) *statement { return declare(op, text, true) }
+
+// count declares a statement that counts what is kept.
+func count(op, text string) *statement {
+	s := query(op, text)
+	s.census = true
+	return s
+}
 
 // command declares a statement that writes.
 func command(op, text string) *statement { return declare(op, text, false) }

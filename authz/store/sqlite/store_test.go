@@ -17,6 +17,10 @@ func TestConformance(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store { return open(t, filepath.Join(t.TempDir(), "edge.db")) })
 }
 
+func TestCounterConformance(t *testing.T) {
+	storetest.RunCounter(t, func(t *testing.T) store.Store { return open(t, filepath.Join(t.TempDir(), "edge.db")) })
+}
+
 // open returns a store that is not yet migrated.
 func open(t testing.TB, path string) *sqlite.Store {
 	t.Helper()

@@ -62,6 +62,12 @@ func saveRegistration(t *testing.T, s store.Store, r store.Registration) (saved 
 	return saved
 }
 
+// saveOne saves r where only its error counts.
+func saveOne(ctx context.Context, tx store.Tx, r store.Registration) error {
+	_, err := tx.SaveRegistration(ctx, r)
+	return err
+}
+
 var rejectionCases = []testCase{
 	{"rejections are listed as they were saved, the newest first", func(t *testing.T, s store.Store) {
 		old, newer := sampleRejection("old"), sampleRejection("newer")

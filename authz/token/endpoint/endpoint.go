@@ -41,6 +41,9 @@ type Config struct {
 	Log *slog.Logger
 	// Serve is required.
 	Serve Serve
+	// Refused, when not nil, is told of every request that is answered an error,
+	// with its parameters as far as they could be read.
+	Refused func(p oauth.Params, e *oauth.Error)
 }
 
 // Handler is one form endpoint.
@@ -77,24 +80,27 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		oauth.Preflight(w, http.MethodPost)
 		return
 	}
-	if refused := h.serve(w, r); refused != nil {
+	if params, refused := h.serve(w, r); refused != nil {
+		if h.cfg.Refused != nil {
+			h.cfg.Refused(params, refused)
+		}
 		h.refuse(w, r, refused)
 	}
 }
 
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request) *oauth.Error {
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (oauth.Params, *oauth.Error) {
 	params, refused := oauth.ParseForm(w, r, MaxBody)
 	if refused != nil {
-		return refused
+		return params, refused
 	}
 	if name := params.Repeated(h.params...); name != "" {
-		return Malformed("the parameter %s is given more than once", name)
+		return params, Malformed("the parameter %s is given more than once", name)
 	}
 	client, refused := h.cfg.Clients.Authenticate(r.Context(), r, params)
 	if refused != nil {
-		return h.cfg.Trail.Refused(r.Context(), Grant{}, refused)
+		return params, h.cfg.Trail.Refused(r.Context(), Grant{}, refused)
 	}
-	return h.cfg.Serve(w, r, params, client)
+	return params, h.cfg.Serve(w, r, params, client)
 }
 
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, e *oauth.Error) {
