@@ -20,6 +20,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/document"
 	"github.com/teamlumos/mcp-edge/authz/grant"
 	"github.com/teamlumos/mcp-edge/authz/idp"
+	"github.com/teamlumos/mcp-edge/authz/introspect"
 	"github.com/teamlumos/mcp-edge/authz/keys"
 	"github.com/teamlumos/mcp-edge/authz/login"
 	"github.com/teamlumos/mcp-edge/authz/oauth"
@@ -60,9 +61,12 @@ type Config struct {
 	DynamicRegistration bool
 	// Documents fetches client id metadata documents; nil refuses such clients.
 	Documents document.Fetcher
-	Clock     clock.Clock  // default clock.System
-	Rand      io.Reader    // default crypto/rand
-	Log       *slog.Logger // default slog.Default()
+	// ResourceServers may ask about tokens (RFC 7662); without any there is no
+	// introspection endpoint.
+	ResourceServers []introspect.ResourceServer
+	Clock           clock.Clock  // default clock.System
+	Rand            io.Reader    // default crypto/rand
+	Log             *slog.Logger // default slog.Default()
 }
 
 // Server is the authorization server of one configuration. Close it when it is
@@ -266,7 +270,35 @@ func (s *Server) mountEndpoints(cfg Config, minter *opaque.Minter) error {
 	} else {
 		s.exact["/register"] = http.HandlerFunc(registrationOff)
 	}
+	if err := s.mountIntrospection(cfg); err != nil {
+		return err
+	}
 	return s.mountDocuments(cfg)
+}
+
+// mountIntrospection wires what the operator's resource servers call.
+func (s *Server) mountIntrospection(cfg Config) error {
+	if len(cfg.ResourceServers) == 0 {
+		s.exact["/introspect"] = http.HandlerFunc(introspectionOff)
+		return nil
+	}
+	introspecting, err := introspect.New(introspect.Config{
+		Issuer: cfg.Issuer, Servers: cfg.ResourceServers, Grants: s.grants, Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	s.exact["/introspect"] = introspecting
+	return nil
+}
+
+// introspectionOff answers what is asked where nobody may ask, whatever the
+// method.
+func introspectionOff(w http.ResponseWriter, _ *http.Request) {
+	oauth.WriteError(w, &oauth.Error{
+		Code: oauth.InvalidRequest, Status: http.StatusNotFound, Reason: reason.ClientBadRequest,
+		Description: "this server answers no introspection; its operator registered no resource server",
+	})
 }
 
 // registrationOff answers clients that register all the same. RFC 7591 has no
@@ -289,6 +321,7 @@ func (s *Server) mountDocuments(cfg Config) error {
 	var err error
 	s.metadata, err = discovery.NewServer(discovery.ServerConfig{
 		Issuer: cfg.Issuer, Scopes: scopes, DynamicRegistration: cfg.DynamicRegistration, MetadataDocuments: s.documents != nil,
+		Introspection: len(cfg.ResourceServers) > 0,
 	})
 	if err != nil {
 		return fmt.Errorf("metadata: %w", err)

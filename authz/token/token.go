@@ -37,7 +37,7 @@ type Config struct {
 	// Grants is required.
 	Grants Grants
 	// Clients authenticates clients; required.
-	Clients endpoint.Authenticator
+	Clients endpoint.Authenticator[store.Client]
 	// Audit is required: no token leaves before its event is stored.
 	Audit audit.Recorder
 	// Clock is clock.System by default.
@@ -85,10 +85,10 @@ func New(cfg Config) (http.Handler, error) {
 		cfg.Log = slog.Default()
 	}
 	s := &server{grants: cfg.Grants, trail: endpoint.NewTrail(cfg.Audit, cfg.Clock, cfg.Log), log: cfg.Log}
-	return endpoint.New(endpoint.Config{
+	return endpoint.New(endpoint.Config[store.Client]{
 		Name:    "token",
 		Params:  []string{"grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope", "resource"},
-		Clients: cfg.Clients, Trail: s.trail, Log: cfg.Log,
+		Callers: cfg.Clients, Refused: s.trail.Unauthenticated, Browsers: true, Log: cfg.Log,
 		Serve: s.serve,
 	})
 }

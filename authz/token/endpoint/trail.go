@@ -99,6 +99,12 @@ func (t *Trail) Refused(ctx context.Context, g Grant, refused *oauth.Error) *oau
 	return refused
 }
 
+// Unauthenticated records a refusal of somebody who is not known: Refused
+// without a grant.
+func (t *Trail) Unauthenticated(ctx context.Context, refused *oauth.Error) {
+	t.Refused(ctx, Grant{}, refused)
+}
+
 func refusal(ctx context.Context, name string, g Grant, refused *oauth.Error) audit.Event {
 	e := event(ctx, name, g)
 	e.Reason, e.ErrorCode = refused.Reason, string(refused.Code)
