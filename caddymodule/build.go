@@ -69,6 +69,7 @@ func (a *App) build(run *running) error {
 		},
 		DynamicRegistration: a.Registration.dynamic(),
 		Documents:           documents,
+		ResourceServers:     a.introspectors,
 		Clock:               clock.System,
 		Log:                 a.log,
 	})

@@ -47,9 +47,9 @@ func CheckSecret(secret string) error {
 	case len(secret) < MinSecret:
 		return fmt.Errorf("the secret has %d characters, want at least %d; %s", len(secret), MinSecret, remedy)
 	case strings.ContainsFunc(secret, func(c rune) bool { return c <= 0x20 || c >= 0x7f || c == '+' || c == '%' }):
-		return errors.New("the secret holds a character other than visible ASCII without + and %, which clients send in two ways; " + remedy)
+		return errors.New("the secret holds a character that not all clients send alike, want visible ASCII without + and %; " + remedy)
 	case letters < minLetters:
-		return fmt.Errorf("the secret is made of %d different characters, want at least %d; %s", letters, minLetters, remedy)
+		return fmt.Errorf("the secret has too few different characters (%d), want at least %d; %s", letters, minLetters, remedy)
 	}
 	return nil
 }
