@@ -73,8 +73,8 @@ func TestAResourceServerForAResourceThatNobodyHasIsRefused(t *testing.T) {
 		"a resource with a typing error": {g.withServer(policyOf{}, g.resource+"s"), "did you mean " + g.resource + "?"},
 		"a resource of somebody else":    {g.withServer(policyOf{}, "https://api.example.com/mcp"), "allowed are: " + g.resource},
 		"no MCP endpoint at all": {func() string {
-			text := g.withServer(policyOf{}, g.resource)
-			return text[:strings.Index(text, "http://"+g.api+" {")]
+			text, _, _ := strings.Cut(g.withServer(policyOf{}, g.resource), "http://"+g.api+" {")
+			return text
 		}(), "there is no mcp_bridge"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -102,7 +102,7 @@ func (t *Trail) Refused(ctx context.Context, g Grant, refused *oauth.Error) *oau
 // Unauthenticated records a refusal of somebody who is not known: Refused
 // without a grant.
 func (t *Trail) Unauthenticated(ctx context.Context, refused *oauth.Error) {
-	t.Refused(ctx, Grant{}, refused)
+	_ = t.Refused(ctx, Grant{}, refused) // what it returns is what it was given
 }
 
 func refusal(ctx context.Context, name string, g Grant, refused *oauth.Error) audit.Event {
