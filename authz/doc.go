@@ -15,6 +15,7 @@
 //	consent              asking them
 //	grant                codes, tokens, rotation, revocation: the rules
 //	token, revoke        the endpoints in front of grant
+//	introspect           the one for resource servers
 //	discovery            metadata documents
 //	policy               who may do what
 //	audit                who did what

@@ -20,6 +20,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/document"
 	"github.com/teamlumos/mcp-edge/authz/grant"
 	"github.com/teamlumos/mcp-edge/authz/idp"
+	"github.com/teamlumos/mcp-edge/authz/introspect"
 	"github.com/teamlumos/mcp-edge/authz/keys"
 	"github.com/teamlumos/mcp-edge/authz/login"
 	"github.com/teamlumos/mcp-edge/authz/oauth"
@@ -61,9 +62,12 @@ type Config struct {
 	DynamicRegistration bool
 	// Documents fetches client id metadata documents; nil refuses such clients.
 	Documents document.Fetcher
-	Clock     clock.Clock  // default clock.System
-	Rand      io.Reader    // default crypto/rand
-	Log       *slog.Logger // default slog.Default()
+	// ResourceServers may ask about tokens (RFC 7662); without any there is no
+	// introspection endpoint.
+	ResourceServers []introspect.ResourceServer
+	Clock           clock.Clock  // default clock.System
+	Rand            io.Reader    // default crypto/rand
+	Log             *slog.Logger // default slog.Default()
 	// Observers are told what happens, for metrics.
 	Observers Observers
 }
@@ -300,7 +304,7 @@ func (s *Server) mountEndpoints(cfg Config, minter *opaque.Minter) error {
 	s.exact["/revoke"] = door.bound("revoke", revokeRate, reason.LimitRequests, toClient, revoking)
 	if cfg.DynamicRegistration {
 		registering, err := client.NewRegistration(client.RegistrationConfig{
-			Issuer: cfg.Issuer, Registry: cfg.Profiles, Gate: cfg.Policy, Store: cfg.Store, Credentials: minter, Grants: s.grants,
+			Issuer: cfg.Issuer, Registry: cfg.Profiles, Gate: cfg.Policy, Store: cfg.Store, Minter: minter, Grants: s.grants,
 			Limiter: cfg.Limits.registrations, Rejections: s.rejected, Scopes: s.scopes,
 			Audit: cfg.Audit, Clock: cfg.Clock, Rand: cfg.Rand, Log: cfg.Log, Observe: cfg.Observers.Registration,
 		})
@@ -313,7 +317,35 @@ func (s *Server) mountEndpoints(cfg Config, minter *opaque.Minter) error {
 		off := registrationOff(cfg.Observers.Registration)
 		s.exact["/register"], s.below["/register/"] = off, off
 	}
+	if err := s.mountIntrospection(cfg); err != nil {
+		return err
+	}
 	return s.mountDocuments(cfg)
+}
+
+// mountIntrospection wires what the operator's resource servers call.
+func (s *Server) mountIntrospection(cfg Config) error {
+	if len(cfg.ResourceServers) == 0 {
+		s.exact["/introspect"] = http.HandlerFunc(introspectionOff)
+		return nil
+	}
+	introspecting, err := introspect.New(introspect.Config{
+		Issuer: cfg.Issuer, Servers: cfg.ResourceServers, Grants: s.grants, Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	s.exact["/introspect"] = introspecting
+	return nil
+}
+
+// introspectionOff answers what is asked where nobody may ask, whatever the
+// method.
+func introspectionOff(w http.ResponseWriter, _ *http.Request) {
+	oauth.WriteError(w, &oauth.Error{
+		Code: oauth.InvalidRequest, Status: http.StatusNotFound, Reason: reason.ClientBadRequest,
+		Description: "this server answers no introspection; its operator registered no resource server",
+	})
 }
 
 // registrationOff answers clients that register all the same. RFC 7591 has no
@@ -335,6 +367,7 @@ func (s *Server) mountDocuments(cfg Config) error {
 	var err error
 	s.metadata, err = discovery.NewServer(discovery.ServerConfig{
 		Issuer: cfg.Issuer, Scopes: s.scopes, DynamicRegistration: cfg.DynamicRegistration, MetadataDocuments: s.documents != nil,
+		Introspection: len(cfg.ResourceServers) > 0,
 	})
 	if err != nil {
 		return fmt.Errorf("metadata: %w", err)

@@ -157,11 +157,17 @@ func TestWhatIsTurnedOffIsNeitherAnsweredNorAdvertised(t *testing.T) {
 	if resp := send(server, http.MethodPost, "/register", `{"redirect_uris":["http://localhost/callback"]}`); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("registration answered %d, want 403", resp.StatusCode)
 	}
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodOptions} {
+		resp := send(server, method, "/introspect", "")
+		if resp.StatusCode != http.StatusNotFound || resp.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("introspection by %s answered %d %q, want 404 in JSON", method, resp.StatusCode, resp.Header.Get("Content-Type"))
+		}
+	}
 	var metadata map[string]any
 	if err := json.Unmarshal(server.Metadata().Bytes(), &metadata); err != nil {
 		t.Fatal(err)
 	}
-	for _, member := range []string{"registration_endpoint", "client_id_metadata_document_supported"} {
+	for _, member := range []string{"registration_endpoint", "client_id_metadata_document_supported", "introspection_endpoint", "introspection_endpoint_auth_methods_supported"} {
 		if value, there := metadata[member]; there {
 			t.Errorf("%s is advertised as %v", member, value)
 		}

@@ -144,6 +144,7 @@ func FuzzCaddyfile(f *testing.F) {
 	for _, block := range []string{
 		"issuer https://localhost\nstore sqlite x", "tokens {\ncode 1s\n}", "domain x {\nrole a {\nallow *\n}\n}",
 		"client {", "idp oidc", "registration {\ndynamic\n}", "audit {\nfile\n}", "users group", "{", "}",
+		"trusted_resource_server a {\nsecret {env.A}\nresource https://localhost/mcp\n}", "trusted_resource_server {\nresource {\n}",
 	} {
 		f.Add(block, "resource x\nupstream {\n")
 	}

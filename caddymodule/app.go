@@ -13,6 +13,7 @@ import (
 
 	"github.com/teamlumos/mcp-edge/authz/client"
 	"github.com/teamlumos/mcp-edge/authz/idp"
+	"github.com/teamlumos/mcp-edge/authz/introspect"
 )
 
 func init() {
@@ -42,6 +43,10 @@ type App struct {
 	// The customers. Nobody can sign in without one that is enabled.
 	Domains []*Domain `json:"domains,omitempty"`
 
+	// The services that may ask about access tokens. Without one there is no
+	// introspection endpoint. Default: none.
+	ResourceServers []ResourceServer `json:"trusted_resource_servers,omitempty"`
+
 	// Where the audit trail is written. Required: at least one.
 	AuditRaw []json.RawMessage `json:"audit,omitempty" caddy:"namespace=mcp_edge.audit inline_key=sink"`
 
@@ -54,12 +59,13 @@ type App struct {
 	host string // of the issuer, as clients send it
 	// fingerprint is the SHA-256 of the app's configuration, with placeholders in
 	// the place of secrets, by which the audit trail tells configurations apart.
-	fingerprint string
-	hsts        bool // tell browsers to come by TLS only; not for localhost, which others use too
-	engine      StoreEngine
-	sinks       []AuditSink
-	profiles    *client.Registry
-	providers   map[string]idp.Provider // by domain
+	fingerprint   string
+	hsts          bool // tell browsers to come by TLS only; not for localhost, which others use too
+	engine        StoreEngine
+	sinks         []AuditSink
+	profiles      *client.Registry
+	providers     map[string]idp.Provider // by domain
+	introspectors []introspect.ResourceServer
 
 	*lifecycle
 }
@@ -118,7 +124,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.loadSinks(); err != nil {
 		return err
 	}
-	return a.loadProviders()
+	if err := a.loadProviders(); err != nil {
+		return err
+	}
+	return a.loadResourceServers()
 }
 
 func (a *App) loadStore() error {

@@ -71,6 +71,7 @@ func (a *App) build(run *running) error {
 		DynamicRegistration: a.Registration.dynamic(),
 		Documents:           documents,
 		Observers:           run.runtime.metrics.observers(),
+		ResourceServers:     a.introspectors,
 		Clock:               clock.System,
 		Log:                 a.log,
 	})

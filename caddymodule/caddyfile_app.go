@@ -12,8 +12,8 @@ import (
 )
 
 var (
-	appLines      = []string{"issuer", "store", "tokens", "registration", "client", "domain", "audit", "allow_origin"}
-	appLaterLines = []string{"limiter", "branding", "trusted_resource_server", "revocation"}
+	appLines      = []string{"issuer", "store", "tokens", "registration", "client", "domain", "trusted_resource_server", "audit", "allow_origin"}
+	appLaterLines = []string{"limiter", "branding", "revocation"}
 	tokenLines    = []string{"code", "access", "refresh", "refresh_idle", "rotation_grace"}
 )
 
@@ -35,6 +35,7 @@ var (
 //	    }
 //	    client <id> { … }
 //	    domain <name> { … }
+//	    trusted_resource_server <name> { … }
 //	    audit { … }
 //	    allow_origin <origins...>
 //	}
@@ -80,6 +81,8 @@ func (a *App) parseLine(p *parser, whole *wholeChecks) (err error) {
 		return a.parseClient(p.Dispenser)
 	case "domain":
 		return a.parseDomain(p.Dispenser, whole)
+	case "trusted_resource_server":
+		return a.parseResourceServer(p.Dispenser, whole)
 	}
 	// What is not a named block stands once.
 	if slices.Contains(appLines, p.Val()) {

@@ -15,7 +15,7 @@ var (
 )
 
 // wholeChecks are made when the block has been read: `client` blocks and the
-// issuer may stand after the domains that depend on them.
+// issuer may stand after the blocks that depend on them.
 type wholeChecks struct {
 	clients []caddyfile.Token // names of `clients`
 	secrets []secretLine

@@ -97,6 +97,22 @@ type Role struct {
 	Allow []string `json:"allow,omitempty"`
 }
 
+// ResourceServer is a service of the operator's own that is given access tokens
+// of the gateway and may ask whom they speak for (RFC 7662), at
+// `{issuer}/introspect`.
+type ResourceServer struct {
+	// The name by which it authenticates, in the place of a client id: lower case
+	// letters, digits and dashes. Required, unique.
+	Name string `json:"name"`
+	// The secret by which it authenticates, as {env.NAME} or {file./path}. It has
+	// at least 32 characters. Required.
+	Secret string `json:"secret,omitempty"`
+	// The MCP endpoints whose tokens it may ask about: the `resource` of
+	// `mcp_bridge` handlers of this configuration. All other tokens are told to it
+	// as inactive. Required.
+	Resources []string `json:"resources,omitempty"`
+}
+
 // Defaults and bounds of Tokens.
 const (
 	defaultCode          = 60 * time.Second

@@ -79,7 +79,7 @@ func (h *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 
 // authPaths are what the authorization server answers, beside /.well-known/.
 var authPaths = map[string]bool{
-	"/authorize": true, "/token": true, "/register": true, "/revoke": true, "/jwks.json": true,
+	"/authorize": true, "/token": true, "/register": true, "/revoke": true, "/introspect": true, "/jwks.json": true,
 	"/signin": true, "/signout": true, "/consent": true,
 }
 

@@ -42,6 +42,9 @@ func (a *App) Start() error {
 }
 
 func (a *App) start() (*running, error) {
+	if err := a.checkIntrospection(); err != nil {
+		return nil, err
+	}
 	run := &running{issuerHost: a.host}
 	var err error
 	if run.runtime, err = acquireRuntime(a.ctx, a.engine, a.ctx.Storage()); err != nil {

@@ -90,6 +90,11 @@ func TestAConfigurationAsJSONIsRefusedWithTheRemedy(t *testing.T) {
 	app := func(more string) string {
 		return `{"apps":{"mcp_edge":{"issuer":"https://auth.example.com",` + store + `,` + audit + more + `}}}`
 	}
+	t.Setenv("TEST_SHORT", "hunter2")
+	t.Setenv("TEST_NO_URL", "appstore")
+	t.Setenv("TEST_LONG", "0f1e2d3c4b5a69788796a5b4c3d2e1f0")
+	server := func(more string) string { return app(`,"trusted_resource_servers":[` + more + `]`) }
+	const reports = `{"name":"reports","secret":"{env.TEST_LONG}","resources":["https://api.example.com/mcp"]}`
 	domain := func(more string) string { return app(`,"domains":[{"name":"acme.com",` + more + `}]`) }
 	for name, test := range map[string]struct{ config, want string }{
 		"an issuer with a slash":              {`{"apps":{"mcp_edge":{"issuer":"https://auth.example.com/",` + store + `,` + audit + `}}}`, "write https://auth.example.com"},
@@ -113,6 +118,16 @@ func TestAConfigurationAsJSONIsRefusedWithTheRemedy(t *testing.T) {
 		"a literal secret":                    {domain(strings.Replace(idp, "{env.TEST_IDP_SECRET}", "hunter2", 1)), "can be read back"},
 		"an identity provider over http":      {domain(strings.Replace(idp, "https://idp", "http://idp", 1)), "not https"},
 		"a client profile with a bad address": {app(`,"clients":[{"id":"a","redirect_uris":["http://x.example.com/cb"]}]`), "redirect_uri"},
+		"a resource server twice":             {server(reports + "," + reports), "reports is given twice"},
+		"a resource server without a name":    {server(strings.Replace(reports, "reports", "", 1)), "is not a name"},
+		"a resource server in upper case":     {server(strings.Replace(reports, "reports", "Reports", 1)), "lower case"},
+		"a resource server without a secret":  {server(strings.Replace(reports, "{env.TEST_LONG}", "", 1)), "needs a line secret"},
+		"a resource server with a short one":  {server(strings.Replace(reports, "TEST_LONG", "TEST_SHORT", 1)), "has 7 characters, want at least 32; make one with: openssl rand -hex 32"},
+		"a resource server with a literal":    {server(strings.Replace(reports, "{env.TEST_LONG}", "hunter2", 1)), "can be read back"},
+		"a resource server's secret not set":  {server(strings.Replace(reports, "TEST_LONG", "TEST_NOT_SET", 1)), "{env.TEST_NOT_SET} is empty or not set"},
+		"a resource server for nothing":       {server(strings.Replace(reports, `"https://api.example.com/mcp"`, "", 1)), "may ask about nothing"},
+		"a resource server for no URL":        {server(strings.Replace(reports, "https://api.example.com/mcp", "{env.TEST_NO_URL}", 1)), "is not a URL"},
+		"a resource server for one twice":     {server(strings.Replace(reports, `["`, `["https://api.example.com/mcp","`, 1)), "is given twice"},
 		"a placeholder that is unknown":       {strings.Replace(app(""), "https://auth.example.com", "{no.such}", 1), "issuer"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -59,9 +59,13 @@ func NewAuthenticator(cfg AuthenticatorConfig) (*Authenticator, error) {
 	return &Authenticator{cfg: cfg}, nil
 }
 
-// credentials are what a request presents.
-type credentials struct {
-	id, secret, method string
+// Credentials are what a request presents (RFC 6749 §2.3). Nothing of them is
+// checked yet.
+type Credentials struct {
+	ID     string
+	Secret string
+	// Method is AuthNone, AuthPost or AuthBasic: how they came.
+	Method string
 }
 
 // Authenticate returns the client that makes the request (RFC 6749 §2.3, §3.2.1).
@@ -74,15 +78,15 @@ type credentials struct {
 // the Authorization header (RFC 6749 §5.2); 429 for a client at which too many
 // attempts of the address failed; 503 when the store does not answer.
 func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, p oauth.Params) (store.Client, *oauth.Error) {
-	presented, e := readCredentials(r, p)
+	presented, e := ReadCredentials(r, p)
 	if e != nil {
 		return store.Client{}, e
 	}
-	c, e := a.find(ctx, presented.id)
+	c, e := a.find(ctx, presented.ID)
 	if e != nil {
 		return store.Client{}, e
 	}
-	if c.AuthMethod == AuthNone && presented.method == AuthNone {
+	if c.AuthMethod == AuthNone && presented.Method == AuthNone {
 		return c, nil // there is nothing to guess
 	}
 	if e := a.prove(ctx, c, presented); e != nil {
@@ -94,7 +98,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, p oau
 // prove compares the secret, unless too many attempts failed (RFC 6749 §2.3.1).
 // They are counted by address and client: nobody can lock out a client that is
 // somewhere else, and a client that fails costs its neighbours nothing.
-func (a *Authenticator) prove(ctx context.Context, c store.Client, presented credentials) *oauth.Error {
+func (a *Authenticator) prove(ctx context.Context, c store.Client, presented Credentials) *oauth.Error {
 	if a.cfg.Failures == nil {
 		return compare(c, presented)
 	}
@@ -114,11 +118,11 @@ func (a *Authenticator) prove(ctx context.Context, c store.Client, presented cre
 	return refused
 }
 
-func compare(c store.Client, presented credentials) *oauth.Error {
-	if presented.method != c.AuthMethod {
+func compare(c store.Client, presented Credentials) *oauth.Error {
+	if presented.Method != c.AuthMethod {
 		return invalidClient(reason.ClientBadSecret, "the client registered another authentication method")
 	}
-	hash := opaque.HashOf(presented.secret)
+	hash := opaque.HashOf(presented.Secret)
 	if subtle.ConstantTimeCompare(hash[:], c.SecretHash[:]) != 1 {
 		return invalidClient(reason.ClientBadSecret, "the client secret is wrong")
 	}
@@ -129,10 +133,11 @@ func tooManyFailures(v limit.Verdict) *oauth.Error {
 	return oauth.TooMany(reason.LimitBadSecrets, v.RetryAfter, "too many attempts of this client failed, try again later")
 }
 
-// readCredentials finds the one method that the request uses.
-func readCredentials(r *http.Request, p oauth.Params) (credentials, *oauth.Error) {
+// ReadCredentials finds the one method that the request uses. Its errors are
+// those of Authenticate about the form of a request.
+func ReadCredentials(r *http.Request, p oauth.Params) (Credentials, *oauth.Error) {
 	if name := p.Repeated("client_id", "client_secret", "client_assertion", "client_assertion_type"); name != "" {
-		return credentials{}, badRequest(name + " is given more than once")
+		return Credentials{}, badRequest(name + " is given more than once")
 	}
 	headers := r.Header["Authorization"]
 	asserted := p.Get("client_assertion") != "" || p.Get("client_assertion_type") != ""
@@ -144,35 +149,35 @@ func readCredentials(r *http.Request, p oauth.Params) (credentials, *oauth.Error
 	}
 	switch {
 	case used > 1 || len(headers) > 1:
-		return credentials{}, badRequest("the client authenticates in more than one way")
+		return Credentials{}, badRequest("the client authenticates in more than one way")
 	case asserted:
-		return credentials{}, invalidClient(reason.ClientBadSecret, "client assertions are not supported")
+		return Credentials{}, invalidClient(reason.ClientBadSecret, "client assertions are not supported")
 	case len(headers) == 1:
 		return readBasic(r, p.Get("client_id"))
 	case p.Get("client_id") == "":
-		return credentials{}, invalidClient(reason.ClientUnknown, "client_id is missing")
+		return Credentials{}, invalidClient(reason.ClientUnknown, "client_id is missing")
 	case p.Get("client_secret") != "":
-		return credentials{id: p.Get("client_id"), secret: p.Get("client_secret"), method: AuthPost}, nil
+		return Credentials{ID: p.Get("client_id"), Secret: p.Get("client_secret"), Method: AuthPost}, nil
 	}
-	return credentials{id: p.Get("client_id"), method: AuthNone}, nil
+	return Credentials{ID: p.Get("client_id"), Method: AuthNone}, nil
 }
 
 // readBasic reads HTTP Basic credentials, both parts of which are form-encoded
 // (RFC 6749 §2.3.1). Some clients repeat their id in the body.
-func readBasic(r *http.Request, inBody string) (credentials, *oauth.Error) {
+func readBasic(r *http.Request, inBody string) (Credentials, *oauth.Error) {
 	if scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " "); !strings.EqualFold(scheme, "Basic") {
 		// Some clients send an access token along. Nobody's registration is at
 		// fault then, and upon invalid_client they would register anew.
-		return credentials{}, badRequest("use HTTP Basic, client_secret in the body, or no client authentication")
+		return Credentials{}, badRequest("use HTTP Basic, client_secret in the body, or no client authentication")
 	}
 	id, secret, ok := decodeBasic(r)
 	if !ok {
-		return credentials{}, invalidClient(reason.ClientBadSecret, "the Authorization header holds no Basic credentials")
+		return Credentials{}, invalidClient(reason.ClientBadSecret, "the Authorization header holds no Basic credentials")
 	}
 	if inBody != "" && inBody != id {
-		return credentials{}, badRequest("the client_id of the body is not that of the Authorization header")
+		return Credentials{}, badRequest("the client_id of the body is not that of the Authorization header")
 	}
-	return credentials{id: id, secret: secret, method: AuthBasic}, nil
+	return Credentials{ID: id, Secret: secret, Method: AuthBasic}, nil
 }
 
 func decodeBasic(r *http.Request) (id, secret string, ok bool) {

@@ -11,8 +11,8 @@ import (
 	"github.com/teamlumos/mcp-edge/internal/clock"
 )
 
-// Credentials makes and recognises what belongs to a client; *opaque.Minter is one.
-type Credentials interface {
+// Minter makes and recognises what belongs to a client; *opaque.Minter is one.
+type Minter interface {
 	Mint(k opaque.Kind, family string, gen uint32) (token string, h store.Hash)
 	Parse(k opaque.Kind, token string) (opaque.Parsed, bool)
 	Derive(k opaque.Kind, clientID string) (credential string, h store.Hash, ok bool)
@@ -33,14 +33,14 @@ type ClientStore interface {
 // push out.
 type Clients struct {
 	store ClientStore
-	ids   Credentials
+	ids   Minter
 	clock clock.Clock
 }
 
 // NewClients returns Clients over a store. A nil clock is the system's.
-func NewClients(s ClientStore, ids Credentials, c clock.Clock) (*Clients, error) {
+func NewClients(s ClientStore, ids Minter, c clock.Clock) (*Clients, error) {
 	if s == nil || ids == nil {
-		return nil, errors.New("clients: store and credentials are required")
+		return nil, errors.New("clients: store and minter are required")
 	}
 	if c == nil {
 		c = clock.System

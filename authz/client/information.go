@@ -35,11 +35,11 @@ func (h *Registration) inform(c store.Client) *information {
 		GrantTypes: c.GrantTypes, ResponseTypes: []string{responseCode}, AuthMethod: c.AuthMethod, Scope: c.Scope,
 		ApplicationType: c.ApplicationType, SoftwareID: c.SoftwareID, SoftwareVersion: c.SoftwareVersion,
 	}
-	if token, hash, ok := h.cfg.Credentials.Derive(opaque.Registration, c.ID); ok && hash == c.RegistrationHash {
+	if token, hash, ok := h.cfg.Minter.Derive(opaque.Registration, c.ID); ok && hash == c.RegistrationHash {
 		i.RegistrationToken = token
 		i.RegistrationClientURI = h.cfg.Issuer + managePrefix + url.PathEscape(c.ID)
 	}
-	if secret, hash, ok := h.cfg.Credentials.Derive(opaque.ClientSecret, c.ID); ok && hash == c.SecretHash {
+	if secret, hash, ok := h.cfg.Minter.Derive(opaque.ClientSecret, c.ID); ok && hash == c.SecretHash {
 		i.Secret, i.SecretExpiresAt = secret, new(int64)
 	}
 	return i

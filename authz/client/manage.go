@@ -131,7 +131,7 @@ func (h *Registration) replace(w http.ResponseWriter, r *http.Request, have stor
 	next.RedirectURIs = match.Admitted // its own row: nothing is folded any more
 	next.ID, next.CreatedAt, next.UpdatedAt, next.RegistrationHash = have.ID, have.CreatedAt, h.cfg.Clock.Now(), have.RegistrationHash
 	if next.AuthMethod != AuthNone {
-		if _, next.SecretHash, _ = h.cfg.Credentials.Derive(opaque.ClientSecret, have.ID); next.SecretHash == (store.Hash{}) {
+		if _, next.SecretHash, _ = h.cfg.Minter.Derive(opaque.ClientSecret, have.ID); next.SecretHash == (store.Hash{}) {
 			next.SecretHash = have.SecretHash // the key is gone; whoever has the secret keeps it
 		}
 	}

@@ -48,15 +48,15 @@ type Limiter interface {
 // RegistrationConfig configures the registration endpoints.
 type RegistrationConfig struct {
 	// Issuer begins the address at which a client manages itself. Required.
-	Issuer      string
-	Registry    *Registry         // required
-	Gate        Gate              // required
-	Store       RegistrationStore // required
-	Credentials Credentials       // required
-	Grants      Grants            // required
-	Limiter     Limiter           // required; it outlives configurations
-	Rejections  *Rejections       // required
-	Audit       audit.Recorder    // required
+	Issuer     string
+	Registry   *Registry         // required
+	Gate       Gate              // required
+	Store      RegistrationStore // required
+	Minter     Minter            // required
+	Grants     Grants            // required
+	Limiter    Limiter           // required; it outlives configurations
+	Rejections *Rejections       // required
+	Audit      audit.Recorder    // required
 	// Scopes are all that exist at the server; others are dropped from what is
 	// registered.
 	Scopes []string
@@ -79,9 +79,9 @@ type Registration struct {
 
 // NewRegistration returns the endpoints.
 func NewRegistration(cfg RegistrationConfig) (*Registration, error) {
-	if cfg.Issuer == "" || cfg.Registry == nil || cfg.Gate == nil || cfg.Store == nil || cfg.Credentials == nil ||
+	if cfg.Issuer == "" || cfg.Registry == nil || cfg.Gate == nil || cfg.Store == nil || cfg.Minter == nil ||
 		cfg.Grants == nil || cfg.Limiter == nil || cfg.Rejections == nil || cfg.Audit == nil {
-		return nil, errors.New("client registration: issuer, registry, gate, store, credentials, grants, limiter, rejections and audit are required")
+		return nil, errors.New("client registration: issuer, registry, gate, store, minter, grants, limiter, rejections and audit are required")
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = clock.System
@@ -95,7 +95,7 @@ func NewRegistration(cfg RegistrationConfig) (*Registration, error) {
 	if cfg.Observe == nil {
 		cfg.Observe = func(reason.Reason) {}
 	}
-	clients, err := NewClients(cfg.Store, cfg.Credentials, cfg.Clock)
+	clients, err := NewClients(cfg.Store, cfg.Minter, cfg.Clock)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +159,7 @@ func (h *Registration) register(w http.ResponseWriter, r *http.Request) (*inform
 		return nil, h.refuse(ctx, described.Name, e)
 	}
 	now := h.cfg.Clock.Now()
-	id, _ := h.cfg.Credentials.Mint(opaque.ClientID, shared.ID, uint32(now.Unix())) //nolint:gosec // seconds fit until 2106
+	id, _ := h.cfg.Minter.Mint(opaque.ClientID, shared.ID, uint32(now.Unix())) //nolint:gosec // seconds fit until 2106
 	c, err := h.clients.of(shared, id, now.Truncate(time.Second).UTC())
 	if err != nil {
 		return nil, oauth.Unavailable(err)

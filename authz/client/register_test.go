@@ -194,7 +194,7 @@ func newEndpoint(t testing.TB, gate allowed, custom ...client.Profile) endpoint 
 		t.Fatal(err)
 	}
 	e.Registration, err = client.NewRegistration(client.RegistrationConfig{
-		Issuer: issuer, Registry: registry(t, custom...), Gate: gate, Store: e.store, Credentials: minter, Grants: e.store,
+		Issuer: issuer, Registry: registry(t, custom...), Gate: gate, Store: e.store, Minter: minter, Grants: e.store,
 		Limiter: limits, Rejections: rejections, Scopes: []string{"appstore:read", "appstore:request"},
 		Audit: e.trail, Clock: e.clock, Rand: rand.NewChaCha8([32]byte{2}), Log: log,
 		Observe: func(why reason.Reason) { *e.told = append(*e.told, why) },

@@ -53,14 +53,16 @@ func decode(t *testing.T, raw []byte) map[string]any {
 }
 
 func TestServerMetadataStatesExactlyWhatAnswers(t *testing.T) {
-	d := server(t, discovery.ServerConfig{Issuer: issuer, Scopes: []string{"appstore:read", "appstore:request", "appstore:read"}, DynamicRegistration: true})
+	d := server(t, discovery.ServerConfig{Issuer: issuer, Scopes: []string{"appstore:read", "appstore:request", "appstore:read"}, DynamicRegistration: true, Introspection: true})
 	methods := []any{"none", "client_secret_post", "client_secret_basic"}
 	want := map[string]any{
-		"issuer":                                         issuer,
-		"authorization_endpoint":                         issuer + "/authorize",
-		"token_endpoint":                                 issuer + "/token",
-		"registration_endpoint":                          issuer + "/register",
-		"revocation_endpoint":                            issuer + "/revoke",
+		"issuer":                 issuer,
+		"authorization_endpoint": issuer + "/authorize",
+		"token_endpoint":         issuer + "/token",
+		"registration_endpoint":  issuer + "/register",
+		"revocation_endpoint":    issuer + "/revoke",
+		"introspection_endpoint": issuer + "/introspect",
+		"introspection_endpoint_auth_methods_supported": []any{"client_secret_basic", "client_secret_post"},
 		"jwks_uri":                                       issuer + "/jwks.json",
 		"scopes_supported":                               []any{"appstore:read", "appstore:request"},
 		"response_types_supported":                       []any{"code"},
@@ -78,7 +80,7 @@ func TestServerMetadataStatesExactlyWhatAnswers(t *testing.T) {
 
 func TestMembersWithoutElementsAreLeftOut(t *testing.T) {
 	m := decode(t, server(t, discovery.ServerConfig{Issuer: issuer}).Bytes())
-	for _, member := range []string{"registration_endpoint", "scopes_supported", "client_id_metadata_document_supported", "introspection_endpoint"} {
+	for _, member := range []string{"registration_endpoint", "scopes_supported", "client_id_metadata_document_supported", "introspection_endpoint", "introspection_endpoint_auth_methods_supported"} {
 		if _, there := m[member]; there {
 			t.Errorf("%s is advertised", member)
 		}

@@ -29,6 +29,8 @@ type ServerConfig struct {
 	// MetadataDocuments says that a client may be known by the URL of its
 	// metadata document (draft-ietf-oauth-client-id-metadata-document).
 	MetadataDocuments bool
+	// Introspection says that the introspection endpoint answers (RFC 7662).
+	Introspection bool
 }
 
 // serverMetadata are the members of RFC 8414 §2 and RFC 9207 §3. Each member
@@ -40,6 +42,7 @@ type serverMetadata struct {
 	TokenEndpoint         string   `json:"token_endpoint"`
 	RegistrationEndpoint  string   `json:"registration_endpoint,omitempty"`
 	RevocationEndpoint    string   `json:"revocation_endpoint"`
+	IntrospectionEndpoint string   `json:"introspection_endpoint,omitempty"`
 	JWKSURI               string   `json:"jwks_uri"`
 	Scopes                []string `json:"scopes_supported,omitempty"`
 	ResponseTypes         []string `json:"response_types_supported"`
@@ -47,6 +50,7 @@ type serverMetadata struct {
 	GrantTypes            []string `json:"grant_types_supported"`
 	TokenAuthMethods      []string `json:"token_endpoint_auth_methods_supported"`
 	RevocationAuthMethods []string `json:"revocation_endpoint_auth_methods_supported"`
+	IntrospectionMethods  []string `json:"introspection_endpoint_auth_methods_supported,omitempty"`
 	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
 	IssParameter          bool     `json:"authorization_response_iss_parameter_supported"`
 	MetadataDocuments     bool     `json:"client_id_metadata_document_supported,omitzero"`
@@ -78,6 +82,10 @@ func NewServer(cfg ServerConfig) (*Document, error) {
 	}
 	if cfg.DynamicRegistration {
 		m.RegistrationEndpoint = cfg.Issuer + "/register"
+	}
+	if cfg.Introspection {
+		m.IntrospectionEndpoint = cfg.Issuer + "/introspect"
+		m.IntrospectionMethods = []string{"client_secret_basic", "client_secret_post"}
 	}
 	return newDocument(m)
 }

@@ -24,7 +24,7 @@ type Config struct {
 	// Grants is required.
 	Grants Grants
 	// Clients authenticates clients; required.
-	Clients endpoint.Authenticator
+	Clients endpoint.Authenticator[store.Client]
 	// Audit is required: a revocation is acknowledged after its event is stored.
 	Audit audit.Recorder
 	// Clock is clock.System by default.
@@ -47,11 +47,11 @@ func New(cfg Config) (http.Handler, error) {
 		return nil, errors.New("revoke: no audit recorder")
 	}
 	s := &server{grants: cfg.Grants, trail: endpoint.NewTrail(cfg.Audit, cfg.Clock, cfg.Log)}
-	return endpoint.New(endpoint.Config{
+	return endpoint.New(endpoint.Config[store.Client]{
 		Name: "revoke",
 		// The hint is accepted and not needed: a token says what it is.
 		Params:  []string{"token", "token_type_hint"},
-		Clients: cfg.Clients, Trail: s.trail, Log: cfg.Log,
+		Callers: cfg.Clients, Unauthenticated: s.trail.Unauthenticated, Browsers: true, Log: cfg.Log,
 		Serve: s.serve,
 	})
 }

@@ -37,7 +37,7 @@ type Config struct {
 	// Grants is required.
 	Grants Grants
 	// Clients authenticates clients; required.
-	Clients endpoint.Authenticator
+	Clients endpoint.Authenticator[store.Client]
 	// Audit is required: no token leaves before its event is stored.
 	Audit audit.Recorder
 	// Clock is clock.System by default.
@@ -91,10 +91,10 @@ func New(cfg Config) (http.Handler, error) {
 	if s.observe == nil {
 		s.observe = func(Outcome) {}
 	}
-	return endpoint.New(endpoint.Config{
+	return endpoint.New(endpoint.Config[store.Client]{
 		Name:    "token",
 		Params:  []string{"grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope", "resource"},
-		Clients: cfg.Clients, Trail: s.trail, Log: cfg.Log,
+		Callers: cfg.Clients, Unauthenticated: s.trail.Unauthenticated, Browsers: true, Log: cfg.Log,
 		Serve:   s.serve,
 		Refused: func(p oauth.Params, e *oauth.Error) { s.observe(refusedOutcome(p, e)) },
 	})

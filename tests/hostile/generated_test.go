@@ -57,6 +57,7 @@ var targets = []target{
 	{"token, code", []int{200, 204, 400, 401, 405, 413, 429, 431}, true, codeSource},
 	{"token, refresh", []int{200, 204, 400, 401, 405, 413, 429, 431}, true, refreshSource},
 	{"revoke", []int{200, 204, 400, 401, 405, 413, 429, 431}, true, revokeSource},
+	{"introspect", []int{200, 400, 401, 405, 413, 429, 431}, true, introspectSource},
 	{"register", []int{201, 204, 400, 403, 405, 413, 429, 431}, true, registerSource},
 	{"mcp", []int{200, 202, 204, 400, 401, 403, 404, 405, 413, 415, 429, 431}, true, mcpSource},
 	{"metadata", []int{200, 204, 304, 405, 431}, true, metadataSource},
@@ -69,7 +70,7 @@ func TestGeneratedRequestsAreAnsweredWithinTheMatrix(t *testing.T) {
 		*seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("seed %d, %d requests for each endpoint; again: -seed %d", *seed, *generated, *seed)
-	w := start(t)
+	w := start(t, withResourceServer(t)...)
 	for n, target := range targets {
 		t.Run(target.name, func(t *testing.T) { w.bombard(t, target, uint64(n)) })
 	}
@@ -288,6 +289,13 @@ func revokeSource(t *testing.T, w *world) source {
 	token := w.connect(t, a, "member", readScope).RefreshToken
 	return source{good: func() shot {
 		return formShot(w.issuer+"/revoke", form("token", token, "client_id", a.ClientID, "token_type_hint", "refresh_token"))
+	}}
+}
+
+func introspectSource(t *testing.T, w *world) source {
+	token := w.connect(t, w.register(t), "member", readScope).AccessToken
+	return source{good: func() shot {
+		return formShot(w.issuer+"/introspect", form("token", token, "client_id", "reports", "client_secret", reportsSecret, "token_type_hint", "access_token"))
 	}}
 }
 

@@ -204,7 +204,7 @@ func discovery(t *testing.T, w *world) {
 
 // notOffered: no address answers that nobody documented.
 func notOffered(t *testing.T, w *world) {
-	for _, path := range []string{"/", "/admin/", "/config/", "/load", "/debug/pprof/", "/metrics", "/.env", "/.git/config", "/edge.db", "/data/edge.db", "/audit.jsonl", "/userinfo", "/par", "/device_authorization", "/oauth/token", "/actuator/env"} {
+	for _, path := range []string{"/", "/admin/", "/config/", "/load", "/debug/pprof/", "/metrics", "/.env", "/.git/config", "/edge.db", "/data/edge.db", "/audit.jsonl", "/userinfo", "/introspect", "/par", "/device_authorization", "/oauth/token", "/actuator/env"} {
 		t.Run(path, func(t *testing.T) {
 			for _, base := range []string{w.issuer, strings.TrimSuffix(w.resource, stack.ResourcePath)} {
 				for _, method := range []string{http.MethodGet, http.MethodPost} {

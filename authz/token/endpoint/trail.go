@@ -99,6 +99,12 @@ func (t *Trail) Refused(ctx context.Context, g Grant, refused *oauth.Error) *oau
 	return refused
 }
 
+// Unauthenticated records a refusal of somebody who is not known: Refused
+// without a grant.
+func (t *Trail) Unauthenticated(ctx context.Context, refused *oauth.Error) {
+	_ = t.Refused(ctx, Grant{}, refused) // what it returns is what it was given
+}
+
 func refusal(ctx context.Context, name string, g Grant, refused *oauth.Error) audit.Event {
 	if refused.Reason.Layer() == reason.LayerLimit {
 		name = audit.LimitHit
