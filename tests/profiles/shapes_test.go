@@ -151,7 +151,7 @@ func anthropic() []shape {
 		{profile: "claude", name: "by its document, which lists jwt-bearer", document: claudeDocument, redirects: []string{ai}, scope: all},
 		// Its document has no port; its request has a random one, on either host. It
 		// adds offline_access by itself.
-		{profile: "claude-code", name: "by its document", document: claudeCodeDocument, redirects: []string{"http://localhost:58135/callback", "http://127.0.0.1:58135/callback"}, scope: all + " offline_access"},
+		{profile: "claude-code", name: "by its document", document: claudeCodeDocument, redirects: []string{"http://localhost:58135/callback", "http://127.0.0.1:58135/callback"}, scope: all + " offline_access", refresh: url.Values{"scope": {all + " offline_access"}}},
 		// Reported: the name has the person's name for the server in brackets.
 		{profile: "claude-code", name: "registered", body: named("Claude Code (lumos)", none, "http://localhost:58135/callback"), redirects: []string{"http://localhost:58135/callback"}, scope: all + " offline_access"},
 		{profile: "claude-code", name: "registered with a secret", body: named("Claude Code (lumos)", post, "http://localhost:58136/callback"), redirects: []string{"http://localhost:58136/callback"}, scope: all + " offline_access"},
