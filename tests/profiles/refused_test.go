@@ -54,6 +54,9 @@ var foreigns = []foreign{
 	// Hosts that only look like the assistant's.
 	{"the host as a prefix", "claude", "https://claude.ai.evil.example/api/mcp/auth_callback"},
 	{"the host as a suffix", "claude", "https://evilclaude.ai/api/mcp/auth_callback"},
+	{"the host as a prefix, without a path", "claude", "https://claude.ai.evil.example/"},
+	{"the host as a suffix, without a path", "claude", "https://evilclaude.ai/"},
+	{"the host as user information, without a path", "claude", "https://claude.ai@evil.example/"},
 	{"a dot after the host", "claude", "https://claude.ai./api/mcp/auth_callback"},
 	{"the host as user information", "claude", "https://claude.ai@evil.example/api/mcp/auth_callback"},
 	{"user information before the host", "claude", "https://user@claude.ai/api/mcp/auth_callback"},
@@ -69,6 +72,8 @@ var foreigns = []foreign{
 	{"localhost in capitals", "claude-code", "http://LOCALHOST:1/callback"},
 	{"the unspecified address", "claude-code", "http://0.0.0.0:1/callback"},
 	{"a short address", "claude-code", "http://127.1:1/callback"},
+	{"the unspecified address, without a port", "claude-code", "http://0.0.0.0/callback"},
+	{"a short address, without a port", "claude-code", "http://127.1/callback"},
 	{"an address as one number", "claude-code", "http://2130706433:1/callback"},
 	{"another address of the loopback", "claude-code", "http://127.0.0.2:1/callback"},
 	{"a loopback path that climbs", "claude-code", "http://127.0.0.1:9/callback/../x"},
