@@ -25,6 +25,12 @@ import (
 	"github.com/teamlumos/mcp-edge/tests/robot"
 )
 
+// Methods of client authentication (RFC 7591 §2); "" is that of public clients.
+const (
+	SecretInForm   = "client_secret_post"
+	SecretInHeader = "client_secret_basic"
+)
+
 // Assistant is one registered client.
 type Assistant struct {
 	Issuer   string
@@ -32,6 +38,24 @@ type Assistant struct {
 	HTTP     *http.Client
 	ClientID string
 	Redirect string
+	// Secret and AuthMethod are those of a confidential client.
+	Secret, AuthMethod string
+	// OmitResource leaves the resource out of every request, as clients do that do
+	// not read the resource's metadata.
+	OmitResource bool
+}
+
+// Registration is an answer to a registration (RFC 7591 §3.2.1).
+type Registration struct {
+	ClientID     string   `json:"client_id"`
+	IssuedAt     int64    `json:"client_id_issued_at"`
+	Secret       string   `json:"client_secret"`
+	SecretEnds   *int64   `json:"client_secret_expires_at"`
+	Name         string   `json:"client_name"`
+	RedirectURIs []string `json:"redirect_uris"`
+	GrantTypes   []string `json:"grant_types"`
+	Responses    []string `json:"response_types"`
+	AuthMethod   string   `json:"token_endpoint_auth_method"`
 }
 
 // Tokens is a token answer.
@@ -68,20 +92,29 @@ func (a Answer) Tokens() Tokens {
 
 // Register registers a client as MCP Inspector does, with a loopback redirect.
 func Register(ctx context.Context, client *http.Client, issuer, resource string) (*Assistant, error) {
-	a := &Assistant{Issuer: issuer, Resource: resource, HTTP: client, Redirect: "http://localhost:6274/oauth/callback"}
-	body := fmt.Sprintf(`{"client_name":"MCP Inspector","redirect_uris":[%q],"token_endpoint_auth_method":"none","grant_types":["authorization_code","refresh_token"],"response_types":["code"]}`, a.Redirect)
+	const redirect = "http://localhost:6274/oauth/callback"
+	body := fmt.Sprintf(`{"client_name":"MCP Inspector","redirect_uris":[%q],"token_endpoint_auth_method":"none","grant_types":["authorization_code","refresh_token"],"response_types":["code"]}`, redirect)
+	a, _, err := RegisterAs(ctx, client, issuer, resource, body)
+	return a, err
+}
+
+// RegisterAs registers a client by a body of the caller's own. The assistant
+// sends people back to the first redirect URI that the server took.
+func RegisterAs(ctx context.Context, client *http.Client, issuer, resource, body string) (*Assistant, Registration, error) {
+	a := &Assistant{Issuer: issuer, Resource: resource, HTTP: client}
 	answer, err := a.send(ctx, http.MethodPost, issuer+"/register", "application/json", body, "")
 	if err != nil {
-		return nil, err
+		return nil, Registration{}, err
 	}
-	var registered struct {
-		ClientID string `json:"client_id"`
+	var r Registration
+	if err := json.Unmarshal(answer.Body, &r); err != nil || answer.Status != http.StatusCreated || r.ClientID == "" || len(r.RedirectURIs) == 0 {
+		return nil, r, fmt.Errorf("registration answered %d: %s", answer.Status, answer.Body)
 	}
-	if err := json.Unmarshal(answer.Body, &registered); err != nil || registered.ClientID == "" {
-		return nil, fmt.Errorf("registration answered %d: %s", answer.Status, answer.Body)
+	a.ClientID, a.Redirect, a.Secret = r.ClientID, r.RedirectURIs[0], r.Secret
+	if r.AuthMethod != "none" {
+		a.AuthMethod = r.AuthMethod
 	}
-	a.ClientID = registered.ClientID
-	return a, nil
+	return a, r, nil
 }
 
 // Approval is a code with what its redemption needs.
@@ -101,6 +134,9 @@ func (a *Assistant) AuthorizationURL(scope string, extra url.Values) (address, v
 	}
 	if scope != "" {
 		q.Set("scope", scope)
+	}
+	if a.OmitResource {
+		q.Del("resource")
 	}
 	for name, values := range extra {
 		q[name] = values
@@ -124,9 +160,13 @@ func (a *Assistant) Approve(ctx context.Context, person *robot.Robot, scope stri
 
 // Redeem exchanges a code.
 func (a *Assistant) Redeem(ctx context.Context, p Approval) (Answer, error) {
-	return a.Token(ctx, url.Values{
+	form := url.Values{
 		"grant_type": {"authorization_code"}, "code": {p.Code}, "code_verifier": {p.Verifier}, "redirect_uri": {a.Redirect}, "client_id": {a.ClientID}, "resource": {a.Resource},
-	})
+	}
+	if a.OmitResource {
+		form.Del("resource")
+	}
+	return a.Token(ctx, form)
 }
 
 // Refresh presents a refresh token.
@@ -136,13 +176,26 @@ func (a *Assistant) Refresh(ctx context.Context, refreshToken string) (Answer, e
 
 // Token posts a form to the token endpoint.
 func (a *Assistant) Token(ctx context.Context, form url.Values) (Answer, error) {
-	return a.send(ctx, http.MethodPost, a.Issuer+"/token", "application/x-www-form-urlencoded", form.Encode(), "")
+	return a.post(ctx, "/token", form)
 }
 
 // Revoke posts a token to the revocation endpoint.
 func (a *Assistant) Revoke(ctx context.Context, token string) (Answer, error) {
-	form := url.Values{"token": {token}, "client_id": {a.ClientID}}
-	return a.send(ctx, http.MethodPost, a.Issuer+"/revoke", "application/x-www-form-urlencoded", form.Encode(), "")
+	return a.post(ctx, "/revoke", url.Values{"token": {token}, "client_id": {a.ClientID}})
+}
+
+// post sends a form as the client, authenticated as it registered (RFC 6749
+// §2.3.1: in the header both parts are form-encoded first).
+func (a *Assistant) post(ctx context.Context, path string, form url.Values) (Answer, error) {
+	authorization := ""
+	switch a.AuthMethod {
+	case SecretInForm:
+		form.Set("client_secret", a.Secret)
+	case SecretInHeader:
+		form.Del("client_id")
+		authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(a.ClientID)+":"+url.QueryEscape(a.Secret)))
+	}
+	return a.send(ctx, http.MethodPost, a.Issuer+path, "application/x-www-form-urlencoded", form.Encode(), authorization)
 }
 
 // Connect approves and redeems in one go.
@@ -188,18 +241,22 @@ func (a *Assistant) Call(ctx context.Context, accessToken, tool, arguments strin
 
 // MCP posts one message to the MCP endpoint.
 func (a *Assistant) MCP(ctx context.Context, accessToken, body string) (Answer, error) {
-	return a.send(ctx, http.MethodPost, a.Resource, "application/json", body, accessToken)
+	authorization := ""
+	if accessToken != "" {
+		authorization = "Bearer " + accessToken
+	}
+	return a.send(ctx, http.MethodPost, a.Resource, "application/json", body, authorization)
 }
 
-func (a *Assistant) send(ctx context.Context, method, address, contentType, body, token string) (Answer, error) {
+func (a *Assistant) send(ctx context.Context, method, address, contentType, body, authorization string) (Answer, error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
 	if err != nil {
 		return Answer{}, err
 	}
 	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("Accept", "application/json, text/event-stream")
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
+	if authorization != "" {
+		req.Header.Set("Authorization", authorization)
 	}
 	return Do(a.HTTP, req)
 }

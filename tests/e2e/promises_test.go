@@ -112,25 +112,6 @@ func TestACodeIsRedeemedOnce(t *testing.T) {
 	}
 }
 
-func TestFiftyRefreshesOfOneTokenGetOneSuccessor(t *testing.T) {
-	g := gateway.Start(t, stack.Options{}, "")
-	a := register(t, g)
-	first := connect(t, g, a, "member", "")
-	answers := parallel(t, 50, func(ctx context.Context) (assistant.Answer, error) { return a.Refresh(ctx, first.RefreshToken) })
-	successor := answers[0].Tokens()
-	for _, answer := range answers {
-		got := answer.Tokens()
-		if answer.Status != http.StatusOK || got.RefreshToken != successor.RefreshToken || got.AccessToken != successor.AccessToken || got.RefreshToken == "" {
-			t.Errorf("got %d %s", answer.Status, answer.Body)
-		}
-	}
-	for name, token := range map[string]string{"the new": successor.AccessToken, "the old": first.AccessToken} {
-		if r := must[assistant.CallResult](t)(a.Call(t.Context(), token, "search_apps", `{}`)); r.Status != http.StatusOK {
-			t.Errorf("%s access token: %d", name, r.Status)
-		}
-	}
-}
-
 func TestAReplayAfterTheGraceKillsTheFamily(t *testing.T) {
 	root := gateway.Root() + "/Caddyfile"
 	g := gateway.Start(t, stack.Options{}, gateway.Variant(t, root, "rotation_grace 60s", "rotation_grace 1s"))
@@ -229,28 +210,6 @@ func TestARoleWithoutThePermissionGetsAToolErrorThatIsAudited(t *testing.T) {
 	}
 	if n := len(g.Stack.Backend.Requests()); n > 1 { // the look-up at sign-in is the only one
 		t.Errorf("%d requests reached the backend", n)
-	}
-}
-
-func TestAMissingScopeIsChallengedWithTheUnion(t *testing.T) {
-	g := gateway.Start(t, stack.Options{}, "")
-	a := register(t, g)
-	tokens := connect(t, g, a, "member", "appstore:read")
-	r := must[assistant.CallResult](t)(a.Call(t.Context(), tokens.AccessToken, "submit_access_request", `{"app_id":"x","justification":"y"}`))
-	challenge := r.Header.Get("WWW-Authenticate")
-	for _, part := range []string{`error="insufficient_scope"`, `scope="` + bothScopes + `"`, "resource_metadata="} {
-		if !strings.Contains(challenge, part) {
-			t.Errorf("the challenge lacks %s: %s", part, challenge)
-		}
-	}
-	if r.Status != http.StatusForbidden {
-		t.Errorf("status %d", r.Status)
-	}
-	wider := connect(t, g, a, "member", "appstore:read appstore:request")
-	for name, token := range map[string]string{"the wider token": wider.AccessToken, "the old token": tokens.AccessToken} {
-		if r := must[assistant.CallResult](t)(a.Call(t.Context(), token, "search_apps", `{}`)); r.Status != http.StatusOK {
-			t.Errorf("%s: %d", name, r.Status)
-		}
 	}
 }
 

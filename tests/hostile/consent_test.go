@@ -66,11 +66,7 @@ func submit(t testing.TB, browser *robot.Robot, f robot.Form, pairs ...string) *
 	return page
 }
 
-// says looks for words as a person reads them: an address that is shown in
-// several elements is one text.
-func says(page *robot.Page, words string) bool {
-	return strings.Contains(strings.ReplaceAll(page.Text(), " ", ""), strings.ReplaceAll(words, " ", ""))
-}
+func says(page *robot.Page, words string) bool { return page.Says(words) }
 
 // codeOf is the code to which a page leads, or "".
 func codeOf(t testing.TB, page *robot.Page) string {

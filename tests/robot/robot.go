@@ -159,9 +159,7 @@ func (b *Robot) fetch(req *http.Request) (*Page, *http.Request, error) {
 		next, err := http.NewRequestWithContext(req.Context(), http.MethodGet, to.String(), nil)
 		return nil, next, err
 	}
-	page := &Page{URL: req.URL, Status: resp.StatusCode, Header: resp.Header, Body: string(body)}
-	page.read()
-	return page, nil, nil
+	return NewPage(req.URL, resp.StatusCode, resp.Header, string(body)), nil, nil
 }
 
 // answer does what a person would do on the page.
@@ -237,6 +235,19 @@ func (p *Page) Text() string {
 		}
 	}
 	return strings.Join(words, " ")
+}
+
+// Says looks for words as a person reads them: an address that is shown in
+// several elements is one text.
+func (p *Page) Says(words string) bool {
+	return strings.Contains(strings.ReplaceAll(p.Text(), " ", ""), strings.ReplaceAll(words, " ", ""))
+}
+
+// NewPage returns an answer that was fetched elsewhere as a page.
+func NewPage(address *url.URL, status int, header http.Header, body string) *Page {
+	page := &Page{URL: address, Status: status, Header: header, Body: body}
+	page.read()
+	return page
 }
 
 // read finds the forms and the meta refresh of a page.
