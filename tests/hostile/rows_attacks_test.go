@@ -65,7 +65,7 @@ var attacks = []row{
 	{id: "H14", rule: "revoking what is somebody else's", tests: []string{
 		"tests/hostile TestRevocation/whatever is not one's own stays alive",
 		"tests/hostile TestRevocation/a wrong hint does not save a token",
-		"tests/hostile TestRevocation/malformed requests are refused in JSON",
+		"tests/hostile TestRevocation/malformed revocations are refused in JSON",
 	}},
 	{id: "H15", rule: "tokens of other kinds, places and audiences", tests: []string{
 		"tests/hostile TestMCPEndpoint/only a token of this resource, in its place, is one",

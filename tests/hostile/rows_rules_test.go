@@ -262,7 +262,7 @@ var rules = []row{
 	}},
 	{id: "M10", rule: "too large: 413; another method: 405 with Allow", tests: []string{
 		"tests/hostile TestCodeRedemption/malformed requests are refused in JSON",
-		"tests/hostile TestRevocation/malformed requests are refused in JSON",
+		"tests/hostile TestRevocation/malformed revocations are refused in JSON",
 		"tests/hostile TestRegistration/other methods and content types are refused in JSON",
 	}},
 	{id: "R1", rule: "201 with all that was registered", tests: []string{
@@ -320,7 +320,7 @@ var rules = []row{
 	}},
 	{id: "V2", rule: "client authentication; the token of another client is refused and lives", tests: []string{
 		"tests/hostile TestRevocation/whatever is not one's own stays alive",
-		"tests/hostile TestRevocation/malformed requests are refused in JSON",
+		"tests/hostile TestRevocation/malformed revocations are refused in JSON",
 	}},
 	{id: "V3", rule: "a refresh token takes the grant along, an access token only itself", tests: []string{
 		"tests/hostile TestRevocation/a refresh token takes its access tokens along",
