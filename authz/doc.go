@@ -1,9 +1,9 @@
 // Package authz puts the authorization server together: it gives each endpoint
 // what it needs and each path its endpoint.
 //
-// Owns: the wiring, and the list of paths.
+// Owns: the wiring, the list of paths, and how often anyone may ask.
 //
-// Does not own: any rule. What a token may do is decided in grant and policy,
+// Does not own: any other rule. What a token may do is decided in grant and policy,
 // what a person is asked in consent, who a client is in client; the packages
 // below are one protocol step each.
 //
@@ -18,6 +18,7 @@
 //	introspect           the one for resource servers
 //	discovery            metadata documents
 //	policy               who may do what
+//	limit                how often it was done
 //	audit                who did what
 //	keys, opaque         secrets of the server, form of credentials
 //	store                what is kept

@@ -52,6 +52,9 @@ func TestResourceIsComparedInItsCanonicalForm(t *testing.T) {
 	}{
 		{"the spelling of scheme and host does not matter", second, "HTTPS://API.Example:443/mcp/appstore", flowtest.Resource},
 		{"a slash alone as path does not matter", second, "https://other.example/", "https://other.example"},
+		{"a slash at the end does not matter", second, flowtest.Resource + "/", flowtest.Resource},
+		{"two slashes at the end do", second, flowtest.Resource + "//", ""},
+		{"a sibling is another resource", second, flowtest.Resource + "-other", ""},
 		{"the spelling of the path matters", second, "https://api.example/MCP/appstore", ""},
 		{"a longer path is another resource", second, flowtest.Resource + "/x", ""},
 		{"a prefix is another resource", second, "https://api.example/mcp", ""},

@@ -89,6 +89,7 @@ func TestRedeemAcceptsWhatIsOptionalOrEqual(t *testing.T) {
 		"no redirect URI":             func(r *grant.RedeemRequest) { r.RedirectURI = "" },
 		"no resource":                 func(r *grant.RedeemRequest) { r.Resource = "" },
 		"the resource in upper case":  func(r *grant.RedeemRequest) { r.Resource = "HTTPS://API.example.com/mcp/appstore" },
+		"the resource with a slash":   func(r *grant.RedeemRequest) { r.Resource = resource + "/" },
 		"the resource with a port":    func(r *grant.RedeemRequest) { r.Resource = "https://api.example.com:443/mcp/appstore" },
 		"everything as it was before": func(*grant.RedeemRequest) {},
 	} {

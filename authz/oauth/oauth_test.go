@@ -87,7 +87,9 @@ func TestCanonicalResource(t *testing.T) {
 	const want = "https://api.lumos.com/mcp/appstore"
 	for in, ok := range map[string]bool{
 		want: true, "HTTPS://API.lumos.com/mcp/appstore": true, "https://api.lumos.com:443/mcp/appstore": true,
-		"https://api.lumos.com/mcp/appstore/": false, "https://api.lumos.com/MCP/appstore": false, "https://api.lumos.com/mcp/appstore?x": false,
+		"https://api.lumos.com/mcp/appstore/": true, "HTTPS://API.LUMOS.COM:443/mcp/appstore/": true, "https://api.lumos.com/mcp/appstore//": false,
+		"https://api.lumos.com//mcp/appstore": false, "https://api.lumos.com/mcp": false, "https://api.lumos.com/mcp/appstore-other": false, "https://api.lumos.com/mcp/appstore%2F": false,
+		"https://api.lumos.com:80/mcp/appstore": false, "http://api.lumos.com/mcp/appstore": false, "https://api.lumos.com./mcp/appstore": false, "https://api.lumos.com/MCP/appstore": false, "https://api.lumos.com/mcp/appstore?x": false,
 	} {
 		if got, err := oauth.CanonicalResource(in); (got == want) != ok || err != nil {
 			t.Errorf("CanonicalResource(%q) = %q, %v", in, got, err)

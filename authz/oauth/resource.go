@@ -8,8 +8,8 @@ import (
 
 // CanonicalResource checks a resource parameter (RFC 8707 §2: an absolute URI
 // without fragment) and returns its canonical form: scheme and host in lower
-// case, no default port, no slash alone as path. A trailing slash of a longer
-// path is kept, since it may be meaningful.
+// case, no default port, and a path without one slash at its end. Clients add
+// or drop that slash as their URL library does; no configured resource has one.
 func CanonicalResource(s string) (string, error) {
 	if len(s) > MaxRedirectURI || strings.Contains(s, "#") {
 		return "", errors.New("a resource is an absolute URI without fragment")
@@ -33,11 +33,7 @@ func CanonicalResource(s string) (string, error) {
 	default:
 		return "", errors.New("a resource is an http or https URI")
 	}
-	path := u.EscapedPath()
-	if path == "/" {
-		path = ""
-	}
-	canonical := scheme + "://" + host + path
+	canonical := scheme + "://" + host + strings.TrimSuffix(u.EscapedPath(), "/")
 	if u.RawQuery != "" {
 		canonical += "?" + u.RawQuery
 	}

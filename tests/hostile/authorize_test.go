@@ -22,11 +22,11 @@ func (w *world) claude(t testing.TB) *assistant.Assistant {
 // TestAuthorizationEndpoint is about what reaches GET /authorize.
 func TestAuthorizationEndpoint(t *testing.T) {
 	start(t).run(t,
-		part{"never redirects to whom it does not know", authorizeNeverRedirectsToWhomItDoesNotKnow},
-		part{"a loopback redirect may change its port only", aLoopbackRedirectMayChangeItsPortOnly},
-		part{"errors reach the client only after the sign-in", errorsReachTheClientOnlyAfterTheSignIn},
-		part{"state comes back byte for byte", stateComesBackByteForByte},
-		part{"is not for scripts", authorizeIsNotForScripts},
+		part{"never redirects to whom it does not know [A3 A4 H2 H3 K30 K31 E1 E2 E3 E4 E5]", authorizeNeverRedirectsToWhomItDoesNotKnow},
+		part{"a loopback redirect may change its port only [A4 H3 K31 E4]", aLoopbackRedirectMayChangeItsPortOnly},
+		part{"errors reach the client only after the sign-in [G2 A6 A7 A8 A9 A10 A11 A13 H1 H16 K33 K36 E6 E7 E8 E9 E10 E13]", errorsReachTheClientOnlyAfterTheSignIn},
+		part{"state comes back byte for byte [A8 K37 E13]", stateComesBackByteForByte},
+		part{"is not for scripts [A1 A2 E11]", authorizeIsNotForScripts},
 	)
 }
 
@@ -170,6 +170,17 @@ func errorsReachTheClientOnlyAfterTheSignIn(t *testing.T, w *world) {
 		{"a request_uri that would make the server fetch", url.Values{"request_uri": {"http://169.254.169.254/"}}, "invalid_request", false},
 		{"a scope with a quote", url.Values{"scope": {`appstore:read "x"`}}, "invalid_scope", false},
 		{"prompt none", url.Values{"prompt": {"none"}}, "access_denied", false},
+		{"prompt none beside others", url.Values{"prompt": {"none login"}}, "invalid_request", false},
+		{"two prompts", url.Values{"prompt": {"login", "consent"}}, "invalid_request", false},
+		{"two login hints", url.Values{"login_hint": {"a@demo.example", "b@demo.example"}}, "invalid_request", false},
+		{"a max_age that is no number", url.Values{"max_age": {"soon"}}, "invalid_request", false},
+		{"a negative max_age", url.Values{"max_age": {"-1"}}, "invalid_request", false},
+		{"two max_age", url.Values{"max_age": {"1", "2"}}, "invalid_request", false},
+		{"response_mode query.jwt", url.Values{"response_mode": {"query.jwt"}}, "invalid_request", false},
+		{"two response modes", url.Values{"response_mode": {"query", "query"}}, "invalid_request", false},
+		{"two response types", url.Values{"response_type": {"code", "code"}}, "invalid_request", false},
+		{"two methods", url.Values{"code_challenge_method": {"S256", "plain"}}, "invalid_request", false},
+		{"a pushed request that nobody pushed", url.Values{"request_uri": {"urn:ietf:params:oauth:request_uri:x"}}, "invalid_request", false},
 		{"a state with a line break", url.Values{"state": {"a\r\nSet-Cookie: x=y"}}, "invalid_request", true},
 		{"a state of 2,049 bytes", url.Values{"state": {strings.Repeat("s", 2049)}}, "invalid_request", true},
 		{"two states", url.Values{"state": {"a", "b"}}, "invalid_request", true},

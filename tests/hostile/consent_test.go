@@ -16,14 +16,14 @@ const sessionCookie = "__Host-mcp_edge_session"
 // TestSignInAndConsent is about what stands between a request and its code.
 func TestSignInAndConsent(t *testing.T) {
 	start(t).run(t,
-		part{"a consent that the page did not send gives no code", foreignConsents},
-		part{"the back button makes no second code", backButton},
-		part{"a denial is no approval", denial},
-		part{"two views of the page make one code", twoViews},
-		part{"a sign-in ends in the browser that began it", foreignCallbacks},
-		part{"one client's consent is not another's", confusedDeputy},
-		part{"a borrowed name stays unverified", borrowedName},
-		part{"an answer of another provider signs nobody in", spoiltAnswers},
+		part{"a consent that the page did not send gives no code [C6 C9 X1 H7 E15]", foreignConsents},
+		part{"the back button makes no second code [H7 E16]", backButton},
+		part{"a denial is no approval [A11 K36]", denial},
+		part{"two views of the page make one code [E16]", twoViews},
+		part{"a sign-in ends in the browser that began it [C8 H6 H29 E17]", foreignCallbacks},
+		part{"one client's consent is not another's [C1 C2 C3 H5 K38]", confusedDeputy},
+		part{"a borrowed name stays unverified [C2 H8]", borrowedName},
+		part{"an answer of another provider signs nobody in [C8 H16]", spoiltAnswers},
 	)
 }
 

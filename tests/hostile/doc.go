@@ -2,6 +2,14 @@
 // TLS, one named case for each published attack and each edge of the protocol.
 // A comment beside a case names the advisory or the rule that it comes from.
 //
+// What must be true has an id: G for all endpoints, D discovery, A /authorize, C
+// sign-in and consent, T and F /token with codes and with refresh tokens, M its
+// matrix of errors, R /register, I metadata documents, V /revoke, P the MCP
+// endpoint, X cross-origin access, H published attacks, K what real assistants
+// need, E edges. The names of the parts say in brackets which ones they pin;
+// rows_rules_test.go and rows_attacks_test.go list all of them with the tests
+// elsewhere, and a row without a test fails.
+//
 // Owns: hostile requests, generated ones too, and what must become of them.
 //
 // Does not own: that honest clients get what they want (tests/e2e), what is

@@ -17,9 +17,9 @@ import (
 // text that ends up where machines read it.
 func TestExhaustion(t *testing.T) {
 	start(t).run(t,
-		part{"sign-ins that nobody finishes leave nothing behind", unfinishedSignIns},
-		part{"connections that say nothing keep nobody out", silentConnections},
-		part{"what was sent does not break a line of the audit trail", logInjection},
+		part{"sign-ins that nobody finishes leave nothing behind [H30]", unfinishedSignIns},
+		part{"connections that say nothing keep nobody out [H30]", silentConnections},
+		part{"what was sent does not break a line of the audit trail [H31]", logInjection},
 	)
 }
 

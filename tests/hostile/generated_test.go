@@ -49,9 +49,9 @@ type target struct {
 }
 
 var targets = []target{
-	{"authorize", []int{303, 400, 405, 431}, false, authorizeSource},
-	{"signin", []int{200, 303, 400, 403, 405, 413, 431}, false, pageSource("/signin")},
-	{"callback", []int{200, 303, 400, 403, 405, 431}, false, pageSource("/callback/" + stack.Domain)},
+	{"authorize", []int{303, 400, 405, 429, 431}, false, authorizeSource},
+	{"signin", []int{200, 303, 400, 403, 405, 413, 429, 431}, false, pageSource("/signin")},
+	{"callback", []int{200, 303, 400, 403, 405, 429, 431}, false, pageSource("/callback/" + stack.Domain)},
 	{"signout", []int{200, 303, 400, 403, 405, 413, 431}, false, pageSource("/signout")},
 	{"consent", []int{200, 303, 400, 403, 404, 405, 413, 431}, false, consentSource},
 	{"token, code", []int{200, 204, 400, 401, 405, 413, 429, 431}, true, codeSource},

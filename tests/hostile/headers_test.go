@@ -16,13 +16,13 @@ import (
 // says it goes.
 func TestIdentityAndRouting(t *testing.T) {
 	start(t).run(t,
-		part{"headers cannot speak for a person", forgedIdentity},
-		part{"no header opens a second door", magicHeaders},
-		part{"a path in another spelling is no way around", spelledPaths},
-		part{"a host in another spelling is no way around", spelledHosts},
-		part{"discovery answers what is configured", discovery},
-		part{"what is not offered does not exist", notOffered},
-		part{"the admin endpoint is not on the network", adminEndpoint},
+		part{"headers cannot speak for a person [P3 H15 H20 E52]", forgedIdentity},
+		part{"no header opens a second door [H19]", magicHeaders},
+		part{"a path in another spelling is no way around [H21]", spelledPaths},
+		part{"a host in another spelling is no way around [H21 H24]", spelledHosts},
+		part{"discovery answers what is configured [G7 D1 D2 D7 D8 D9]", discovery},
+		part{"what is not offered does not exist [H18]", notOffered},
+		part{"the admin endpoint is not on the network [H24 H32]", adminEndpoint},
 	)
 }
 

@@ -28,15 +28,15 @@ var secondResource = []string{
 // TestMCPEndpoint is about what reaches the resource server.
 func TestMCPEndpoint(t *testing.T) {
 	start(t, secondResource...).run(t,
-		part{"only a token of this resource, in its place, is one", foreignCredentials},
-		part{"pages of other origins are refused", foreignOrigins},
-		part{"what is not an MCP request is not let through", otherMethods},
-		part{"no version of the protocol skips the check", versions},
-		part{"headers cannot say something else than the body", mirroredHeaders},
-		part{"a message can be read in one way only", ambiguousMessages},
-		part{"a missing scope is challenged, a missing role is not", scopeAndRole},
-		part{"what belongs to a session is nobody's", sessions},
-		part{"arguments stay in their place", arguments},
+		part{"only a token of this resource, in its place, is one [P1 P2 P3 H15 E48 E49 E50 E51]", foreignCredentials},
+		part{"pages of other origins are refused [P5 X4 H24 E53]", foreignOrigins},
+		part{"what is not an MCP request is not let through [H22]", otherMethods},
+		part{"no version of the protocol skips the check [H17]", versions},
+		part{"headers cannot say something else than the body [P5 H17 E54]", mirroredHeaders},
+		part{"a message can be read in one way only [E55]", ambiguousMessages},
+		part{"a missing scope is challenged, a missing role is not [P4 E56]", scopeAndRole},
+		part{"what belongs to a session is nobody's [H23]", sessions},
+		part{"arguments stay in their place [H26]", arguments},
 	)
 }
 

@@ -10,8 +10,8 @@ import (
 // TestPages is about what all pages have in common.
 func TestPages(t *testing.T) {
 	start(t).run(t,
-		part{"no page leads to another site", openRedirects},
-		part{"no page is framed, cached or sniffed", pageHeaders},
+		part{"no page leads to another site [G7 H4 H29]", openRedirects},
+		part{"no page is framed, cached or sniffed [G3 G6 C4 C5 C7 H7 H29 K37 E12]", pageHeaders},
 	)
 }
 

@@ -14,11 +14,11 @@ import (
 // clock in authz/grant: the shortest times that a Caddyfile takes are hours.
 func TestRefreshTokens(t *testing.T) {
 	start(t).run(t,
-		part{"a refused refresh leaves the token good", refusedRefreshes},
-		part{"of parallel refreshes all get one successor", refreshRace},
-		part{"a refresh never widens", neverWider},
-		part{"a revoked grant is not refreshed", refreshAfterRevoke},
-		part{"a refresh that races a revocation gives nothing that works", refreshAgainstRevoke},
+		part{"a refused refresh leaves the token good [F2 M3 M6 M7 H13 K42 K43 E29]", refusedRefreshes},
+		part{"of parallel refreshes all get one successor [K45 E30]", refreshRace},
+		part{"a refresh never widens [F2]", neverWider},
+		part{"a revoked grant is not refreshed [F4 E33]", refreshAfterRevoke},
+		part{"a refresh that races a revocation gives nothing that works [E33]", refreshAgainstRevoke},
 	)
 }
 

@@ -16,11 +16,11 @@ const inspectorRedirect = "http://localhost:6274/oauth/callback"
 // address of its own, so that no budget answers in place of the rule.
 func TestRegistration(t *testing.T) {
 	start(t).run(t,
-		part{"redirect URIs that lead elsewhere are refused", hostileRedirects},
-		part{"metadata that deceives or overloads is refused", hostileMetadata},
-		part{"the server decides what is registered", serverDecides},
-		part{"a registration grants nothing", grantsNothing},
-		part{"other methods and content types are refused in JSON", malformedRegistrations},
+		part{"redirect URIs that lead elsewhere are refused [A5 R2 H4 H9 E37 E38]", hostileRedirects},
+		part{"metadata that deceives or overloads is refused [G8 R2 R4 H4 H9 H30 E39 E40]", hostileMetadata},
+		part{"the server decides what is registered [R1 R3 R5 H9 E42]", serverDecides},
+		part{"a registration grants nothing [A10 M5 R6]", grantsNothing},
+		part{"other methods and content types are refused in JSON [M10]", malformedRegistrations},
 	)
 }
 

@@ -11,10 +11,10 @@ import (
 // TestRevocation is about POST /revoke (RFC 7009).
 func TestRevocation(t *testing.T) {
 	start(t).run(t,
-		part{"whatever is not one's own stays alive", foreignTokens},
-		part{"a wrong hint does not save a token", wrongHints},
-		part{"a refresh token takes its access tokens along", wholeFamily},
-		part{"malformed requests are refused in JSON", malformedRevocations},
+		part{"whatever is not one's own stays alive [V1 V2 H14 E43 E44]", foreignTokens},
+		part{"a wrong hint does not save a token [V1 H14 E45]", wrongHints},
+		part{"a refresh token takes its access tokens along [V3 E46]", wholeFamily},
+		part{"malformed revocations are refused in JSON [M10 V2 H14]", malformedRevocations},
 	)
 }
 

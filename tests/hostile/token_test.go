@@ -16,13 +16,13 @@ func TestCodeRedemption(t *testing.T) {
 	// The shortest lifetime that the Caddyfile takes, for the case that waits for
 	// its end.
 	start(t, "code 60s", "code 10s").run(t,
-		part{"malformed requests are refused in JSON", malformedTokenRequests},
-		part{"a client proves who it is, once", clientAuthentication},
-		part{"a code is bound to all that it was issued for", boundCodes},
-		part{"a code works once", codeOnce},
-		part{"of parallel redemptions one succeeds", codeRace},
-		part{"a wrong verifier costs the code at the fifth time only", wrongVerifiers},
-		part{"a code ends with its lifetime", codeLifetime},
+		part{"malformed requests are refused in JSON [G3 G4 G8 T1 T4 M1 M5 M10 H1 E18 E19 E20 E36]", malformedTokenRequests},
+		part{"a client proves who it is, once [T8 M1 M2 K40 K42 E26 E27 E28]", clientAuthentication},
+		part{"a code is bound to all that it was issued for [A12 T4 T5 T6 T7 M3 M7 H12 K42 E21 E25]", boundCodes},
+		part{"a code works once [T3 H12 E22]", codeOnce},
+		part{"of parallel redemptions one succeeds [T2 H12 E23]", codeRace},
+		part{"a wrong verifier costs the code at the fifth time only [T9 E21]", wrongVerifiers},
+		part{"a code ends with its lifetime [A12 H12 E24]", codeLifetime},
 	)
 }
 
