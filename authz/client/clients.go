@@ -18,8 +18,8 @@ type Minter interface {
 	Derive(k opaque.Kind, clientID string) (credential string, h store.Hash, ok bool)
 }
 
-// ClientStore is what clients are found in.
-type ClientStore interface {
+// Store is what clients are found in.
+type Store interface {
 	store.ClientReader
 	store.RegistrationReader
 }
@@ -32,13 +32,13 @@ type ClientStore interface {
 // make, fills no table, and there is nothing of an honest client that it could
 // push out.
 type Clients struct {
-	store ClientStore
+	store Store
 	ids   Minter
 	clock clock.Clock
 }
 
 // NewClients returns Clients over a store. A nil clock is the system's.
-func NewClients(s ClientStore, ids Minter, c clock.Clock) (*Clients, error) {
+func NewClients(s Store, ids Minter, c clock.Clock) (*Clients, error) {
 	if s == nil || ids == nil {
 		return nil, errors.New("clients: store and minter are required")
 	}

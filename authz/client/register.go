@@ -32,7 +32,7 @@ type Gate interface {
 // RegistrationStore is what the registration endpoints need of the store.
 type RegistrationStore interface {
 	store.Updater
-	ClientStore
+	Store
 }
 
 // Grants ends what people gave to a client; the grant service is one.
@@ -159,7 +159,7 @@ func (h *Registration) register(w http.ResponseWriter, r *http.Request) (*inform
 		return nil, h.refuse(ctx, described.Name, e)
 	}
 	now := h.cfg.Clock.Now()
-	id, _ := h.cfg.Minter.Mint(opaque.ClientID, shared.ID, uint32(now.Unix())) //nolint:gosec // seconds fit until 2106
+	id, _ := h.cfg.Minter.Mint(opaque.ClientID, shared.ID, uint32(now.Unix())) // fits until 2106
 	c, err := h.clients.of(shared, id, now.Truncate(time.Second).UTC())
 	if err != nil {
 		return nil, oauth.Unavailable(err)

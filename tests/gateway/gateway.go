@@ -27,6 +27,10 @@ import (
 // build serves all packages.
 const BinaryEnv = "MCP_EDGE_TEST_BINARY"
 
+// PlainBinaryEnv names one that was built without the race detector, for tests
+// that need its speed; ./tests/run sets it with -flood.
+const PlainBinaryEnv = "MCP_EDGE_PLAIN_BINARY"
+
 // Root returns the repository's root folder.
 func Root() string {
 	_, file, _, _ := runtime.Caller(0)
@@ -34,9 +38,6 @@ func Root() string {
 }
 
 var build = sync.OnceValues(func() (string, error) {
-	if path := os.Getenv(BinaryEnv); path != "" {
-		return path, nil
-	}
 	dir, err := os.MkdirTemp("", "mcp-edge-test-")
 	if err != nil {
 		return "", err
@@ -53,6 +54,9 @@ var build = sync.OnceValues(func() (string, error) {
 // Binary returns the path of the built binary.
 func Binary(t testing.TB) string {
 	t.Helper()
+	if path := os.Getenv(BinaryEnv); path != "" {
+		return path
+	}
 	path, err := build()
 	if err != nil {
 		t.Fatal(err)
