@@ -3,7 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -12,6 +12,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/idp"
 	"github.com/teamlumos/mcp-edge/authz/idp/oidc"
 	"github.com/teamlumos/mcp-edge/internal/clock"
+	"github.com/teamlumos/mcp-edge/internal/safehttp"
 )
 
 func init() { caddy.RegisterModule(OIDC{}) }
@@ -129,6 +130,10 @@ func (o *OIDC) Configure(c IDPContext) (idp.Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client_secret: %w", err)
 	}
+	address, err := url.Parse(issuer)
+	if err != nil {
+		return nil, fmt.Errorf("issuer: %w", err)
+	}
 	return oidc.New(oidc.Config{
 		Issuer:       issuer,
 		ClientID:     clientID,
@@ -137,7 +142,7 @@ func (o *OIDC) Configure(c IDPContext) (idp.Provider, error) {
 		GroupsClaim:  o.GroupsClaim,
 		Scopes:       o.Scopes,
 		TrustEmail:   o.TrustEmail,
-		HTTPClient:   &http.Client{Timeout: idpTimeout},
+		HTTPClient:   safehttp.ForOperator(idpTimeout, address.Hostname()),
 		Clock:        clock.System,
 	})
 }

@@ -40,7 +40,7 @@ type clients struct {
 	removed       map[string]bool
 	rejections    map[string]store.Rejection
 	gone          []string // whose consent pages were closed
-	reads, writes int
+	writes        int
 	err           error
 }
 
@@ -136,7 +136,6 @@ func (c *clients) CreateClient(_ context.Context, row store.Client) error {
 }
 
 func (c *clients) Client(_ context.Context, id string) (store.Client, error) {
-	c.reads++
 	if c.err != nil {
 		return store.Client{}, c.err
 	}

@@ -7,6 +7,8 @@
 // look-ups gains nothing), and the bounds of an exchange: https, port 443, no
 // redirects, no proxy, no cookies, no credentials, time, size, content type.
 //
+// ForOperator is its second form, for services that an operator named.
+//
 // Does not own: what is in an answer, how long it may be kept, who may cause a
 // fetch and how often; callers decide before they ask.
 //

@@ -2,7 +2,10 @@ package safehttp
 
 import (
 	"net"
+	"net/http"
 	"net/netip"
+	"net/url"
+	"time"
 )
 
 // Check asks the guard about an address; own are the addresses of the machine.
@@ -17,4 +20,10 @@ func Check(cfg Config, target string, own ...net.Addr) error {
 // Control is the guard at the dialler.
 func Control(cfg Config, network, address string) error {
 	return newGuard(cfg).control(network, address, nil)
+}
+
+// ForOperatorThrough is ForOperator with the proxy that the environment would
+// name; nil = none.
+func ForOperatorThrough(proxy *url.URL, timeout time.Duration, hosts ...string) *http.Client {
+	return forOperator(http.ProxyURL(proxy), timeout, hosts...)
 }
