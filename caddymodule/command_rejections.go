@@ -141,6 +141,8 @@ func (a *admitRow) write(line func(string, ...any)) {
 	switch {
 	case len(a.AllowedBy) > 0 && a.Client == "":
 		line("  it is allowed now, by %s", strings.Join(a.AllowedBy, ", "))
+	case len(a.AllowedBy) > 0:
+		line("  then it is allowed by %s", strings.Join(a.AllowedBy, ", "))
 	case len(a.AllowedBy)+len(a.Domains) == 0:
 		line("  and turn on the domain whose people may use it, with %s in its clients line", a.Profile)
 	}
