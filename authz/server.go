@@ -25,6 +25,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/login"
 	"github.com/teamlumos/mcp-edge/authz/oauth"
 	"github.com/teamlumos/mcp-edge/authz/opaque"
+	"github.com/teamlumos/mcp-edge/authz/operator"
 	"github.com/teamlumos/mcp-edge/authz/policy"
 	"github.com/teamlumos/mcp-edge/authz/revoke"
 	"github.com/teamlumos/mcp-edge/authz/session"
@@ -99,6 +100,7 @@ type Server struct {
 	documents *document.Service // nil = off
 	clients   *client.Clients   // those that registered
 	rejected  *client.Rejections
+	operator  *operator.Service
 	scopes    []string // of all resources
 	exact     map[string]http.Handler
 	below     map[string]http.Handler // by prefix that ends in a slash
@@ -135,6 +137,12 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	if s.rejected, err = client.NewRejections(cfg.Store, cfg.Limits.rejections, cfg.Clock, cfg.Log); err != nil {
+		return nil, err
+	}
+	s.operator, err = operator.New(operator.Config{
+		Store: cfg.Store, Clients: s.clients, Grants: s.grants, Profiles: cfg.Profiles, Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log,
+	})
+	if err != nil {
 		return nil, err
 	}
 	if cfg.Documents != nil {
@@ -176,6 +184,9 @@ func (s *Server) RefreshDocuments(ctx context.Context, interval time.Duration) {
 
 // Grants returns the grant service, by which resource servers verify tokens.
 func (s *Server) Grants() *grant.Service { return s.grants }
+
+// Operator returns what operators see of the server's clients and do about them.
+func (s *Server) Operator() *operator.Service { return s.operator }
 
 // Metadata returns the server's metadata document (RFC 8414), which resource
 // hosts serve too, for clients that look nowhere else.

@@ -90,7 +90,7 @@ func (a *App) build(run *running) error {
 		<-refreshed
 		return nil
 	})
-	run.auth = server
+	run.auth, run.operator = server, server.Operator()
 	run.endpoints = make(map[string]http.Handler, len(a.bridges))
 	for _, b := range a.bridges {
 		endpoint, err := a.newEndpoint(run, b, server, backends[b.Resource])

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/teamlumos/mcp-edge/authz/audit"
+	"github.com/teamlumos/mcp-edge/authz/operator"
 	"github.com/teamlumos/mcp-edge/authz/policy"
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/appstore"
 )
@@ -23,6 +24,7 @@ type running struct {
 	recorder   audit.Recorder
 	issuerHost string
 	auth       http.Handler            // the authorization server
+	operator   *operator.Service       // what operators do with it
 	endpoints  map[string]http.Handler // MCP, by resource
 	sites      map[string]http.Handler // what resource hosts publish, by host
 }

@@ -30,6 +30,7 @@ const (
 	DomainOff           = "domain_off"
 	ClientRemoved       = "client_removed"
 	LimitHit            = "limit_hit"
+	AdminAction         = "admin_action"
 )
 
 // Event is one entry. Empty fields are left out of the record.

@@ -37,20 +37,12 @@ func plainHost(u *url.URL) string {
 // admitted that it resembles. It admits nothing itself. Of the address only
 // parts that a template accepts are repeated.
 func (r *Registry) hint(uri string, parsed *url.URL) string {
-	for _, h := range r.hints {
-		if h.template == nil {
-			continue
-		}
-		if values, ok := h.template.read(uri); ok {
-			return fmt.Sprintf("it fits a template of %s: if it is yours, a block client %s with %s admits it", h.profile.ID, h.profile.ID, lines(h.profile, h.template, values))
-		}
+	if h, values, ok := r.templateOf(uri); ok {
+		with := strings.Join(lines(h.profile, h.template, values), " and ")
+		return fmt.Sprintf("it fits a template of %s: if it is yours, a block client %s with %s admits it", h.profile.ID, h.profile.ID, with)
 	}
-	if parsed.Scheme == "https" {
-		for _, h := range r.hints {
-			if h.template == nil && h.host == plainHost(parsed) {
-				return fmt.Sprintf("%s is admitted with %s", h.profile.ID, h.uri)
-			}
-		}
+	if h, ok := r.hostOf(parsed); ok {
+		return fmt.Sprintf("%s is admitted with %s", h.profile.ID, h.uri)
 	}
 	if parsed.Scheme == "http" {
 		return "no client is known that listens at that path on a person's computer"
@@ -58,19 +50,44 @@ func (r *Registry) hint(uri string, parsed *url.URL) string {
 	return ""
 }
 
-// lines writes values as they stand in a client block.
-func lines(p *Profile, t *template, values map[string]string) string {
-	instance, _ := p.InstancePlaceholder()
-	var b strings.Builder
-	for i, name := range t.names() {
-		if i > 0 {
-			b.WriteString(" and ")
+// templateOf returns the first template that could have made uri, with the
+// values that would have.
+func (r *Registry) templateOf(uri string) (hint, map[string]string, bool) {
+	for _, h := range r.hints {
+		if h.template == nil {
+			continue
 		}
-		if name == instance {
-			b.WriteString("instance " + values[name])
-		} else {
-			b.WriteString("value " + name + " " + values[name])
+		if values, ok := h.template.read(uri); ok {
+			return h, values, true
 		}
 	}
-	return b.String()
+	return hint{}, nil, false
+}
+
+// hostOf returns the first profile that is admitted at the host of an https
+// address.
+func (r *Registry) hostOf(parsed *url.URL) (hint, bool) {
+	if parsed.Scheme != "https" {
+		return hint{}, false
+	}
+	for _, h := range r.hints {
+		if h.template == nil && h.host == plainHost(parsed) {
+			return h, true
+		}
+	}
+	return hint{}, false
+}
+
+// lines writes values as they stand in a client block, one line each.
+func lines(p *Profile, t *template, values map[string]string) []string {
+	instance, _ := p.InstancePlaceholder()
+	var all []string
+	for _, name := range t.names() {
+		if name == instance {
+			all = append(all, "instance "+values[name])
+		} else {
+			all = append(all, "value "+name+" "+values[name])
+		}
+	}
+	return all
 }

@@ -79,7 +79,7 @@ const (
 
 // all is the vocabulary; a test holds it against the constants.
 var all = map[Reason]struct{}{
-	ClientUnknown: {}, ClientNotAllowed: {}, ClientNoProfile: {}, ClientBadSecret: {}, ClientBadRedirect: {}, ClientBadMetadata: {},
+	ClientUnknown: {}, ClientNotAllowed: {}, ClientNoProfile: {}, ClientBadSecret: {}, ClientBadRedirect: {}, ClientBadRegistration: {}, ClientBadMetadata: {},
 	ClientBadRequest: {}, ClientBadOrigin: {}, ClientNoToken: {},
 	DomainUnknown: {}, DomainOff: {},
 	UserNotAllowed: {}, UserNotActive: {}, UserUnknown: {}, UserEmailUnverified: {}, UserEmailWrongDomain: {}, UserSignInFailed: {}, UserDenied: {},
@@ -87,7 +87,8 @@ var all = map[Reason]struct{}{
 	GrantStoreRolledBack: {},
 	ResourceUnknown:      {}, ResourceWrong: {},
 	ScopeInvalid: {}, ScopeMissing: {},
-	RoleNoPermission:   {},
+	RoleNoPermission: {},
+	LimitRequests:    {}, LimitSignIns: {}, LimitBadSecrets: {}, LimitRotations: {}, LimitRegistrations: {},
 	BackendUnavailable: {}, BackendRefusedGateway: {}, BackendRefused: {}, BackendTimeout: {}, BackendBadAnswer: {}, BackendRateLimited: {},
 	BackendIDPUnavailable: {}, BackendIDPBadAnswer: {},
 	StoreUnavailable: {}, AuditUnavailable: {},

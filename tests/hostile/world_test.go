@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,8 @@ const (
 type world struct {
 	*gateway.Gateway
 	issuer, resource string
+	// approvals counts the clients that people approved during floods.
+	approvals atomic.Int64
 }
 
 // start runs the gateway with the root Caddyfile, changed by pairs of old and
