@@ -15,10 +15,10 @@ import (
 // itself (RFC 7592).
 func TestRegistrationManagement(t *testing.T) {
 	start(t).run(t,
-		part{"whoever has not the token learns and changes nothing", foreignManagers},
+		part{"whoever has not the token learns and changes nothing [R7]", foreignManagers},
 		part{"a client reads itself, and its secret survives", readsItself},
 		part{"a client replaces itself, within what it was", replacesItself},
-		part{"a client that removes itself is dead with all that people gave it", removesItself},
+		part{"a client that removes itself is dead with all that people gave it [R7]", removesItself},
 		part{"browsers may manage their own client", managedByBrowsers},
 	)
 }
@@ -38,7 +38,7 @@ func (w *world) manageable(t *testing.T) *managed {
 	t.Helper()
 	answer := w.tryRegister(t, `{`+managedMetadata+`}`)
 	m := &managed{Assistant: &assistant.Assistant{Issuer: w.issuer, Resource: w.resource, HTTP: w.client(), Redirect: inspectorRedirect}}
-	if err := json.Unmarshal(answer.Body, m); err != nil || answer.Status != http.StatusCreated || m.Token == "" || m.Secret == "" {
+	if err := json.Unmarshal(answer.Body, m); err != nil || answer.Status != http.StatusCreated || m.Token == "" || m.registration.Secret == "" {
 		t.Fatalf("registration answered %d: %s", answer.Status, answer.Body)
 	}
 	_ = json.Unmarshal(answer.Body, &m.answer)
@@ -65,7 +65,7 @@ func (w *world) connectSecretly(t *testing.T, m *managed) assistant.Tokens {
 	t.Helper()
 	p := w.approve(t, m.Assistant)
 	answer := w.post(t, "/token", form("grant_type", "authorization_code", "code", p.Code, "code_verifier", p.Verifier,
-		"redirect_uri", m.Redirect, "client_id", m.Assistant.ClientID, "client_secret", m.Secret))
+		"redirect_uri", m.Redirect, "client_id", m.Assistant.ClientID, "client_secret", m.registration.Secret))
 	if answer.Status != http.StatusOK {
 		t.Fatalf("the token endpoint answered %d: %s", answer.Status, answer.Body)
 	}
@@ -80,7 +80,7 @@ func foreignManagers(t *testing.T, w *world) {
 		"no token":                    nil,
 		"an empty token":              {"Bearer "},
 		"the token of another client": {"Bearer " + other.Token},
-		"the client's secret":         {"Bearer " + m.Secret},
+		"the client's secret":         {"Bearer " + m.registration.Secret},
 		"the client's id":             {"Bearer " + m.Assistant.ClientID},
 		"a person's access token":     {"Bearer " + tokens.AccessToken},
 		"a person's refresh token":    {"Bearer " + tokens.RefreshToken},
@@ -158,9 +158,9 @@ func replacesItself(t *testing.T, w *world) {
 		refused(t, answer, http.StatusBadRequest, "invalid_client_metadata")
 	})
 	t.Run("another name", func(t *testing.T) {
-		answer := put(`"client_name":"My Inspector","redirect_uris":["` + inspectorRedirect + `"],"token_endpoint_auth_method":"client_secret_post","client_secret":"` + m.Secret + `"`)
+		answer := put(`"client_name":"My Inspector","redirect_uris":["` + inspectorRedirect + `"],"token_endpoint_auth_method":"client_secret_post","client_secret":"` + m.registration.Secret + `"`)
 		var got registration
-		if err := json.Unmarshal(answer.Body, &got); err != nil || answer.Status != http.StatusOK || got.Name != "My Inspector (unverified)" || got.Secret != m.Secret || got.ClientID != m.Assistant.ClientID {
+		if err := json.Unmarshal(answer.Body, &got); err != nil || answer.Status != http.StatusOK || got.Name != "My Inspector (unverified)" || got.Secret != m.registration.Secret || got.ClientID != m.Assistant.ClientID {
 			t.Errorf("%d %s", answer.Status, answer.Body)
 		}
 		w.alive(t, "a token by the secret that survived", w.connectSecretly(t, m).AccessToken)
@@ -181,7 +181,7 @@ func removesItself(t *testing.T, w *world) {
 		"its refresh token": {"grant_type", "refresh_token", "refresh_token", tokens.RefreshToken},
 		"its code":          {"grant_type", "authorization_code", "code", unredeemed.Code, "code_verifier", unredeemed.Verifier, "redirect_uri", m.Redirect},
 	} {
-		answer := w.post(t, "/token", form(append(fields, "client_id", m.Assistant.ClientID, "client_secret", m.Secret)...))
+		answer := w.post(t, "/token", form(append(fields, "client_id", m.Assistant.ClientID, "client_secret", m.registration.Secret)...))
 		if answer.Status != http.StatusUnauthorized || answer.Error() != "invalid_client" {
 			t.Errorf("%s: %d %s", name, answer.Status, answer.Body)
 		}

@@ -50,7 +50,7 @@ func TestAFloodOfRegistrationsFillsNothingAndStopsNobody(t *testing.T) {
 				return fmt.Appendf(nil, `{"client_name":"MCP Inspector","redirect_uris":["http://localhost:%d/oauth/callback"],"token_endpoint_auth_method":"none"}`, 1024+n%60000)
 			}, 1)
 		}},
-		part{"different ones", func(t *testing.T, w *world) {
+		part{"different ones [E41]", func(t *testing.T, w *world) {
 			w.withstand(t, func(n int) []byte {
 				return fmt.Appendf(nil, `{"client_name":"Inspector %d","redirect_uris":["`+inspectorRedirect+`"],"token_endpoint_auth_method":"none"}`, n)
 			}, mostNew)

@@ -340,7 +340,10 @@ var edges = []row{
 	{id: "E40", rule: "duplicates, depth and size", tests: []string{
 		"tests/hostile TestRegistration/metadata that deceives or overloads is refused",
 	}},
-	{id: "E41", rule: "11 registrations in an hour", outside: "the budgets of registrations belong to authz/client"},
+	{id: "E41", rule: "a flood of registrations: bounded rows, 429 with Retry-After", tests: []string{
+		"tests/hostile TestAFloodOfRegistrationsFillsNothingAndStopsNobody/different ones",
+		"authz/client TestAFloodOfDifferentRegistrationsIsBoundedAndLeavesRoom",
+	}},
 	{id: "E42", rule: "a client that asks for a secret", tests: []string{
 		"tests/hostile TestRegistration/the server decides what is registered",
 	}},

@@ -288,7 +288,10 @@ var rules = []row{
 	{id: "R6", rule: "a registration grants nothing", tests: []string{
 		"tests/hostile TestRegistration/a registration grants nothing",
 	}},
-	{id: "R7", rule: "management of registrations", outside: "not offered yet: the address answers 404"},
+	{id: "R7", rule: "management of registrations: a wrong or dead token is 401", tests: []string{
+		"tests/hostile TestRegistrationManagement/whoever has not the token learns and changes nothing",
+		"tests/hostile TestRegistrationManagement/a client that removes itself is dead with all that people gave it",
+	}},
 	{id: "I1", rule: "the form of an address that is a client id", tests: []string{
 		"tests/hostile TestAClientIDIsNoAddressToFetch",
 		"authz/document TestCheckID",
@@ -330,7 +333,10 @@ var rules = []row{
 		"tests/hostile TestAStoreThatCannotWriteIsAnOutageAndNoRefusal",
 		"authz/grant TestAFailedRevocationSaysSo",
 	}},
-	{id: "V5", rule: "introspection", outside: "not offered yet: authz TestEveryPathHasItsEndpoint pins the 404"},
+	{id: "V5", rule: "introspection by registered resource servers only; all but a live token of theirs is the same answer", tests: []string{
+		"tests/hostile TestIntrospection",
+		"authz/introspect TestAllOtherTokensAreAnsweredByTheSameBytes",
+	}},
 	{id: "P1", rule: "401 with a challenge, and an error only where a token was presented", tests: []string{
 		"tests/hostile TestMCPEndpoint/only a token of this resource, in its place, is one",
 	}},
