@@ -50,8 +50,7 @@ func portless(redirects []string) []string {
 type origin int
 
 const (
-	// plain registrations hold nothing but what the profile knows: there are only
-	// so many different ones, and they are charged to nobody.
+	// plain registrations hold nothing but what the profile knows.
 	plain origin = iota
 	// named ones are under the product's own name, with texts of the sender's.
 	named

@@ -191,6 +191,40 @@ func TestAFloodOfDifferentRegistrationsIsBoundedAndLeavesRoom(t *testing.T) {
 	}
 }
 
+func TestAFloodOfWhatTheProfileKnowsIsBoundedToo(t *testing.T) {
+	e := newEndpoint(t, all)
+	hosts, scopes := []string{"localhost", "127.0.0.1", "[::1]"}, []string{"", "appstore:read", "appstore:request", "appstore:read appstore:request"}
+	for subset := 1; subset < 8; subset++ {
+		var redirects []string
+		for i, host := range hosts {
+			if subset&(1<<i) != 0 {
+				redirects = append(redirects, `"http://`+host+`/callback"`)
+			}
+		}
+		for _, scope := range scopes {
+			for _, method := range []string{"none", "client_secret_post", "client_secret_basic"} {
+				e.post(fmt.Sprintf(`{"redirect_uris":[%s],"scope":%q,"token_endpoint_auth_method":%q}`, strings.Join(redirects, ","), scope, method))
+			}
+		}
+	}
+	if n := len(e.store.registrations); n > 60 {
+		t.Errorf("%d rows of one address", n)
+	}
+	if w := e.post(`{"client_name":"bot","redirect_uris":["http://localhost/callback"],"token_endpoint_auth_method":"none"}`); w.Code != 201 {
+		t.Errorf("another kind: %d %s, want a budget of its own", w.Code, w.Body)
+	}
+}
+
+func TestAReplacementPrefersTheProfileThatTheClientHas(t *testing.T) {
+	m := register(t, newEndpoint(t, allowed{"mcp-remote"}), `{"client_name":"MCP CLI Proxy","redirect_uris":["http://localhost:6274/oauth/callback"],"token_endpoint_auth_method":"none"}`)
+	if got := m.client(t, m.id).Profile; got != "mcp-remote" {
+		t.Fatalf("registered as %s", got)
+	}
+	if w := m.put(`"client_name":"Something","redirect_uris":["http://localhost:6274/oauth/callback"],"token_endpoint_auth_method":"none"`); w.Code != 200 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 func TestARefusedRegistrationIsKeptForTheOperators(t *testing.T) {
 	e := newEndpoint(t, allowed{"claude-code"})
 	for _, body := range []string{

@@ -117,7 +117,7 @@ func (h *Registration) replace(w http.ResponseWriter, r *http.Request, have stor
 	if e != nil {
 		return nil, h.refuse(ctx, wanted.ClientName, e)
 	}
-	match, e := h.admit(ctx, wanted)
+	match, e := h.admit(ctx, wanted, func(p Profile) bool { return p.ID == have.Profile })
 	if e == nil && match.Profile.ID != have.Profile {
 		e = badMetadata("the redirect URIs belong to %s, and this client was registered as %s: register anew", match.Profile.ID, have.Profile)
 	}

@@ -255,16 +255,17 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *oauth.Error) {
 }
 
 // admit finds the profile of a registration and asks whether anyone allows it.
-// Among profiles that its redirect URIs fit equally, allowed ones come first,
+// Among profiles that its redirect URIs fit equally, those that the caller
+// prefers come first, then allowed ones,
 // and of those the one that knows the client's name: the name admits nothing
 // that the URIs did not admit.
 //
 // What nothing allows is kept for the operators, who may want to.
-func (h *Registration) admit(ctx context.Context, m metadata) (Match, *oauth.Error) {
-	match, err := h.cfg.Registry.Match(m.RedirectURIs,
+func (h *Registration) admit(ctx context.Context, m metadata, prefer ...func(Profile) bool) (Match, *oauth.Error) {
+	match, err := h.cfg.Registry.Match(m.RedirectURIs, append(prefer,
 		func(p Profile) bool { return h.cfg.Gate.ProfileAllowedAnywhere(p.ID) },
 		func(p Profile) bool { return p.Recognizes(m.ClientName) },
-	)
+	)...)
 	if refused := (*RedirectError)(nil); errors.As(err, &refused) {
 		if refused.Reason == reason.ClientNoProfile {
 			h.cfg.Rejections.registration(ctx, m, "", refused)
