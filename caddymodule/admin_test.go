@@ -285,7 +285,7 @@ func TestOperatorsAreToldWhereNoGatewayRuns(t *testing.T) {
 	}
 	for _, c := range [][2]string{{"GET", "/mcp_edge/clients"}, {"DELETE", "/mcp_edge/clients/x"}, {"GET", "/mcp_edge/rejections"}, {"DELETE", "/mcp_edge/rejections/x"}} {
 		resp, answer := a.ask(c[0], c[1])
-		if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" || !strings.Contains(fmt.Sprint(answer["error"]), "has no app mcp_edge") {
+		if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" || !strings.Contains(fmt.Sprint(answer["error"]), "has no app mcp_edge") {
 			t.Errorf("%s: %d %v %v", c, resp.StatusCode, resp.Header, answer)
 		}
 	}
