@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/teamlumos/mcp-edge/tests/assistant"
 	"github.com/teamlumos/mcp-edge/tests/gateway"
 )
 
@@ -68,6 +69,16 @@ func removedByOperator(t *testing.T, w *world) {
 	}
 	w.audited(t, map[string]any{"event_name": "admin_action", "client_id": a.ClientID})
 	w.audited(t, map[string]any{"event_name": "client_removed", "client_id": a.ClientID, "reason": "admin"})
+	// One with a document comes back with the next approval: the configuration decides.
+	a = &assistant.Assistant{Issuer: w.issuer, Resource: w.resource, HTTP: w.client(), ClientID: claudeCodeDocument, Redirect: "http://localhost:58135/callback"}
+	tokens = w.connect(t, a, "member", readScope)
+	w.alive(t, "the token of a document's client", tokens.AccessToken)
+	if out := w.operate(t, "registrations", "remove", claudeCodeDocument); out != "removed the client, ended 1 grants\n" {
+		t.Errorf("%q", out)
+	}
+	w.dead(t, "the token of a document's client", tokens.AccessToken)
+	w.alive(t, "the token after a new approval", w.connect(t, a, "member", readScope).AccessToken)
+	w.dead(t, "the token from before", tokens.AccessToken)
 	// A metadata document's URL, unknown as it is, arrives as one id.
 	if out, err := w.Command("registrations", "remove", "https://x.example/a//b?c", "--address", w.AdminAddress()); err == nil || !strings.Contains(out, "HTTP 404") {
 		t.Errorf("%v %s", err, out)
