@@ -36,6 +36,7 @@ type runtime struct {
 	cache  *grant.Cache
 	limits *authz.Limits
 	sweep  *sweeper
+	watch  *keyWatch
 	applied
 }
 
@@ -83,6 +84,7 @@ func newRuntime(ctx context.Context, engine StoreEngine, storage keys.Storage) (
 		return nil, fmt.Errorf("making the rate limits: %w", err)
 	}
 	r.sweep = startSweeper(r.store, clock.System, log, r.clientsRemoved) //nolint:contextcheck // it lives as long as the store, not as long as this call
+	r.watch = startKeyWatch(r.keys, log)                                 //nolint:contextcheck // as above
 	return r, nil
 }
 
@@ -90,6 +92,7 @@ func newRuntime(ctx context.Context, engine StoreEngine, storage keys.Storage) (
 // releases the runtime only after its last request.
 func (r *runtime) Destruct() error {
 	r.sweep.stop()
+	r.watch.stop()
 	if r.cache != nil {
 		r.cache.Close()
 	}

@@ -107,6 +107,9 @@ func (s *Set) take(p purpose, raw []byte, keys []key) error {
 	return nil
 }
 
+// SigningDocument is where the storage keeps the signing keys.
+const SigningDocument = "mcp_edge/keys/" + string(purposeSigning) + ".json"
+
 // path is where the storage keeps the document of a purpose.
 func path(p purpose) string { return "mcp_edge/keys/" + string(p) + ".json" }
 
