@@ -96,7 +96,9 @@ func TestKeysNeverPrintsASecret(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var doc struct{ Keys []struct{ JWK struct{ D, K string } } }
+		var doc struct {
+			Keys []struct{ JWK struct{ D, K string } }
+		}
 		if err := json.Unmarshal(raw, &doc); err != nil {
 			t.Fatal(err)
 		}

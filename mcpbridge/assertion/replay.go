@@ -17,10 +17,9 @@ const MaxSeen = 1 << 17
 // process's memory; it is safe for concurrent use and may serve several Verifiers
 // of one issuer and audience.
 type Replay struct {
+	mu     sync.Mutex
 	window time.Duration
-
-	mu   sync.Mutex
-	seen *simplelru.LRU[string, time.Time]
+	seen   *simplelru.LRU[string, time.Time]
 }
 
 // NewReplay returns a Replay that remembers for window, at least ReplayWindow.
@@ -33,6 +32,13 @@ func NewReplay(window time.Duration) (*Replay, error) {
 		return nil, fmt.Errorf("assertion: %w", err)
 	}
 	return &Replay{window: window, seen: seen}, nil
+}
+
+// Extend makes the window at least that long.
+func (r *Replay) Extend(window time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.window = max(r.window, window)
 }
 
 // firstUse says whether id may be used now, and remembers it.

@@ -103,6 +103,19 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 // the request as it arrived, with method and URL unchanged, and body is all of
 // its body. With Replay the assertion is used up when Verify succeeds.
 func (v *Verifier) Verify(r *http.Request, body []byte) (*Claims, error) {
+	c, err := v.VerifyHead(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.VerifyBody(r, c, body); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// VerifyHead is the part of Verify that needs no body, so that a body is read of
+// those only who have an assertion. A request is verified when VerifyBody says so.
+func (v *Verifier) VerifyHead(r *http.Request) (*Claims, error) {
 	raw, err := bearer(r.Header)
 	if err != nil {
 		return nil, err
@@ -128,19 +141,26 @@ func (v *Verifier) Verify(r *http.Request, body []byte) (*Claims, error) {
 		return nil, ErrMethod
 	case c.URL != v.cfg.Audience+r.URL.EscapedPath():
 		return nil, ErrURL
-	case c.ContentDigest != ContentDigest(body):
-		return nil, ErrDigest
+	}
+	return &c.Claims, nil
+}
+
+// VerifyBody is the rest of Verify: c are the claims that VerifyHead returned for
+// r. Errors are ErrDigest, ErrMessage, ErrReplayed and those of PublicKeys.
+func (v *Verifier) VerifyBody(r *http.Request, c *Claims, body []byte) error {
+	if c.ContentDigest != ContentDigest(body) {
+		return ErrDigest
 	}
 	if v.cfg.RequireMessage {
-		if err := v.verifyMessage(r, body, &c.Claims); err != nil {
-			return nil, err
+		if err := v.verifyMessage(r, body, c); err != nil {
+			return err
 		}
 	}
 	// Last, so that a request refused for another reason uses nothing up.
 	if v.cfg.Replay != nil && !v.cfg.Replay.firstUse(c.ID, v.cfg.Clock.Now()) {
-		return nil, ErrReplayed
+		return ErrReplayed
 	}
-	return &c.Claims, nil
+	return nil
 }
 
 // bearer returns the one token of a request (RFC 6750 §2.1).
