@@ -56,8 +56,12 @@ type publicKey struct {
 	key crypto.PublicKey
 }
 
-// NewKeySet returns the key set that source reads.
+// NewKeySet returns the key set that source reads. now may be nil for the
+// system's clock.
 func NewKeySet(source Source, now clock.Clock) *KeySet {
+	if now == nil {
+		now = clock.System
+	}
 	return &KeySet{source: source, clock: now}
 }
 
