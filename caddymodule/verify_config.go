@@ -118,10 +118,12 @@ func (v *Verify) checkHeaders() error {
 	return nil
 }
 
-// reservedHeaders mean something to HTTP or to this handler.
+// reservedHeaders mean something to HTTP, to this handler or to reverse_proxy,
+// which sets them itself.
 var reservedHeaders = map[string]bool{
 	"authorization": true, "proxy-authorization": true, "cookie": true, "host": true, "connection": true, "keep-alive": true, "te": true,
 	"trailer": true, "transfer-encoding": true, "upgrade": true, "expect": true, "proxy-connection": true, "signature": true, "signature-input": true,
+	"forwarded": true, "x-forwarded-for": true, "x-forwarded-host": true, "x-forwarded-proto": true,
 }
 
 func (h IdentityHeader) check() error {

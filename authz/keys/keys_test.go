@@ -246,15 +246,6 @@ func unmarshal(t *testing.T, raw []byte, v any) {
 	}
 }
 
-func marshal(t *testing.T, v any) []byte {
-	t.Helper()
-	raw, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
-}
-
 func TestDamagedDocumentIsRefusedAndLeftAlone(t *testing.T) {
 	replace := func(pattern, with string) func([]byte) []byte {
 		return func(raw []byte) []byte { return regexp.MustCompile(pattern).ReplaceAll(raw, []byte(with)) }

@@ -137,7 +137,7 @@ func TestARequestThatIsNotExactlyTheSignedOneIsRefused(t *testing.T) {
 	set := jwks(t, k, es)
 	good := forged(t, k, goodHeader, claimsWith(t))
 	parts := strings.Split(good, ".")
-	secret := hmac.New(sha256.New, []byte(set))
+	secret := hmac.New(sha256.New, set)
 	hs := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","kid":"key-1","typ":"at+jwt"}`)) + "." + parts[1]
 	_, _ = secret.Write([]byte(hs))
 	mutate := func(s string) string { return s[:len(s)-10] + strings.Repeat("A", 10) }
