@@ -383,7 +383,7 @@ func (s *Server) mountDocuments(cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("metadata: %w", err)
 	}
-	site := discovery.NewServerSite(s.metadata, discovery.NewJWKS(cfg.Keys.JWKS()))
+	site := discovery.NewServerSite(s.metadata, discovery.NewJWKS(keys.CacheLife, cfg.Keys.JWKS))
 	for _, path := range site.Paths() {
 		s.exact[path] = site
 	}

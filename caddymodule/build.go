@@ -117,8 +117,12 @@ func (b *Bridge) newBackend(issuer string, rt *runtime) (*backend.Client, error)
 	if err != nil {
 		return nil, err
 	}
+	var credential backend.Credential = backend.Assertion{Signer: signer}
+	if b.Signature != "" {
+		credential = backend.SignedMessage{Issuer: signer, Keys: rt.keys, Alg: algorithms[b.Alg]}
+	}
 	return backend.New(backend.Config{
-		Base: base, Transport: b.upstream, Credential: backend.Assertion{Signer: signer}, Clock: clock.System, Version: version(),
+		Base: base, Transport: b.upstream, Credential: credential, Clock: clock.System, Version: version(),
 	})
 }
 

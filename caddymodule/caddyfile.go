@@ -13,11 +13,15 @@ func init() {
 	httpcaddyfile.RegisterGlobalOption("mcp_edge", parseGlobalOption)
 	httpcaddyfile.RegisterDirective("mcp_auth", parseAuthDirective)
 	httpcaddyfile.RegisterDirective("mcp_bridge", parseBridgeDirective)
+	httpcaddyfile.RegisterHandlerDirective("mcp_verify", parseVerifyDirective)
 	// Both in one place, because two directives that are anchored at the same
 	// standard one are ordered by registration. Each passes on what is not its
 	// own, so that a site can hold both and more.
 	httpcaddyfile.RegisterDirectiveOrder("mcp_auth", httpcaddyfile.Before, "handle")
 	httpcaddyfile.RegisterDirectiveOrder("mcp_bridge", httpcaddyfile.Before, "handle")
+	// Where Caddy's own ways to authenticate stand, and before request_header, which
+	// then changes what was verified and not what is to be.
+	httpcaddyfile.RegisterDirectiveOrder("mcp_verify", httpcaddyfile.Before, "request_header")
 }
 
 // parser reads one block of the Caddyfile: it keeps what was given already, so

@@ -12,8 +12,8 @@ import (
 )
 
 var (
-	bridgeLines      = []string{"resource", "toolset", "initial_scopes", "audience", "alg", "upstream"}
-	bridgeLaterLines = []string{"signature", "reuse_assertion"}
+	bridgeLines      = []string{"resource", "toolset", "initial_scopes", "audience", "alg", "signature", "upstream"}
+	bridgeLaterLines = []string{"reuse_assertion"}
 
 	// upstreamRefused are lines of reverse_proxy that would change a request
 	// after it was signed, send it twice, or give its answer to somebody else.
@@ -53,6 +53,7 @@ func parseAuthDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, er
 //	    toolset  <name>
 //	    audience <url>
 //	    alg      eddsa|es256
+//	    signature rfc9421
 //	    initial_scopes <scopes...>
 //	    upstream <addresses...> {
 //	        …                    # as in reverse_proxy
@@ -124,6 +125,8 @@ func (b *Bridge) parseLine(h httpcaddyfile.Helper, p *parser) (err error) {
 		b.Audience, err = p.checked(checkAudience)
 	case "alg":
 		b.Alg, err = p.checked(checkAlg)
+	case "signature":
+		b.Signature, err = p.checked(checkSignature)
 	case "upstream":
 		err = b.parseUpstream(h)
 	}

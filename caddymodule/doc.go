@@ -3,7 +3,8 @@
 // Owns: the app "mcp_edge" with its configuration and life cycle, the handlers
 // "mcp_auth" and "mcp_bridge", the guest modules for stores, identity providers
 // and audit sinks, the Caddyfile grammar, the metrics, and the adapters by which
-// package authz and package mcpbridge meet without knowing each other.
+// package authz and package mcpbridge meet without knowing each other; and the
+// handler "mcp_verify", which needs no app and stands before a backend.
 //
 // Does not own: any decision about clients, people, tokens or tools. What is
 // decided here is which configuration is refused, and when.

@@ -40,6 +40,10 @@ type Bridge struct {
 	// How requests are signed: eddsa or es256. Default: eddsa.
 	Alg string `json:"alg,omitempty"`
 
+	// A signature beside the assertion, for backends that verify such: rfc9421
+	// (HTTP Message Signatures). Default: none; the assertion binds the request.
+	Signature string `json:"signature,omitempty"`
+
 	// The backend: the handler reverse_proxy. Required. Retries repeat only what
 	// was never sent, whatever is configured.
 	UpstreamRaw json.RawMessage `json:"upstream,omitempty" caddy:"namespace=http.handlers inline_key=handler"`
@@ -63,7 +67,7 @@ func (b *Bridge) Provision(ctx caddy.Context) (err error) {
 	if err := b.complete(); err != nil {
 		return err
 	}
-	for _, field := range []*string{&b.Path, &b.Resource, &b.Toolset, &b.Audience, &b.Alg} {
+	for _, field := range []*string{&b.Path, &b.Resource, &b.Toolset, &b.Audience, &b.Alg, &b.Signature} {
 		if *field, err = resolve(*field); err != nil {
 			return fmt.Errorf("mcp_bridge %s: %w", b.Path, err)
 		}
@@ -103,7 +107,12 @@ func (b *Bridge) check() error {
 		return err
 	}
 	if b.Alg != "" {
-		return checkAlg(b.Alg)
+		if err := checkAlg(b.Alg); err != nil {
+			return err
+		}
+	}
+	if b.Signature != "" {
+		return checkSignature(b.Signature)
 	}
 	return nil
 }

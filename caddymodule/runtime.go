@@ -36,6 +36,7 @@ type runtime struct {
 	cache  *grant.Cache
 	limits *authz.Limits
 	sweep  *sweeper
+	watch  *keyWatch
 	// metrics are of this store: another one begins at zero.
 	metrics *metrics
 	applied
@@ -86,6 +87,7 @@ func newRuntime(ctx context.Context, engine StoreEngine, storage keys.Storage) (
 	}
 	books := newCensus(r.store, r.metrics, clock.System, log)
 	r.sweep = startSweeper(r.store, clock.System, log, r.clientsRemoved, books) //nolint:contextcheck // it lives as long as the store, not as long as this call
+	r.watch = startKeyWatch(r.keys, log)                                        //nolint:contextcheck // as above
 	return r, nil
 }
 
@@ -93,6 +95,7 @@ func newRuntime(ctx context.Context, engine StoreEngine, storage keys.Storage) (
 // releases the runtime only after its last request.
 func (r *runtime) Destruct() error {
 	r.sweep.stop()
+	r.watch.stop()
 	if r.cache != nil {
 		r.cache.Close()
 	}

@@ -99,6 +99,17 @@ func checkAlg(name string) error {
 	return nil
 }
 
+// messageSignature is what `signature` and `require_signature` take.
+const messageSignature = "rfc9421"
+
+// checkSignature accepts the name of a signature beside the assertion.
+func checkSignature(name string) error {
+	if name != messageSignature {
+		return fmt.Errorf("unknown signature %q: allowed is: %s", name, messageSignature)
+	}
+	return nil
+}
+
 // complete refuses a bridge that lacks a line.
 func (b *Bridge) complete() error {
 	var missing []string

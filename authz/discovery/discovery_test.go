@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -211,7 +212,7 @@ func TestOtherMethodsAreRefusedAndPreflightsAnswered(t *testing.T) {
 
 func TestServerSiteServesOneDocumentUnderBothNames(t *testing.T) {
 	d := server(t, discovery.ServerConfig{Issuer: issuer})
-	site := discovery.NewServerSite(d, discovery.NewJWKS([]byte(`{"keys":[]}`)))
+	site := discovery.NewServerSite(d, discovery.NewJWKS(5*time.Minute, func() []byte { return []byte(`{"keys":[]}`) }))
 	for path, want := range map[string]string{
 		"/.well-known/oauth-authorization-server": string(d.Bytes()),
 		"/.well-known/openid-configuration":       string(d.Bytes()),
@@ -300,7 +301,7 @@ func TestMetadataAddressIsOnTheOriginOfTheResource(t *testing.T) {
 
 func TestNothingOfTheRequestReachesADocument(t *testing.T) {
 	d := server(t, discovery.ServerConfig{Issuer: issuer})
-	site := discovery.NewServerSite(d, discovery.NewJWKS(nil))
+	site := discovery.NewServerSite(d, discovery.NewJWKS(time.Minute, func() []byte { return nil }))
 	r := httptest.NewRequest(http.MethodGet, discovery.ServerPath+"?issuer=https://evil.example", nil)
 	r.Host = "evil.example"
 	r.Header.Set("X-Forwarded-Host", "evil.example")
@@ -308,5 +309,30 @@ func TestNothingOfTheRequestReachesADocument(t *testing.T) {
 	site.ServeHTTP(w, r)
 	if w.Body.String() != string(d.Bytes()) || strings.Contains(w.Body.String(), "evil") {
 		t.Error("the answer depends on the request")
+	}
+}
+
+func TestTheKeySetIsTheOneOfNowAndSaysHowLongItIsGood(t *testing.T) {
+	keys := `{"keys":[]}`
+	handler := discovery.NewJWKS(90*time.Second, func() []byte { return []byte(keys) })
+	get := func(etag string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodGet, "/jwks.json", nil)
+		if etag != "" {
+			r.Header.Set("If-None-Match", etag)
+		}
+		handler.ServeHTTP(w, r)
+		return w
+	}
+	first := get("")
+	if got := first.Header().Get("Cache-Control"); got != "public, max-age=90" {
+		t.Errorf("Cache-Control %q", got)
+	}
+	if again := get(first.Header().Get("ETag")); again.Code != http.StatusNotModified {
+		t.Errorf("the same key set is answered with %d", again.Code)
+	}
+	keys = `{"keys":[{"kid":"next"}]}`
+	if after := get(first.Header().Get("ETag")); after.Code != http.StatusOK || after.Body.String() != keys {
+		t.Errorf("after a rotation: %d %s", after.Code, after.Body)
 	}
 }

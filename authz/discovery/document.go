@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -17,21 +18,28 @@ import (
 // Document is one public JSON document, encoded once. It is safe for concurrent
 // use.
 type Document struct {
-	body []byte
-	etag string
+	body    []byte
+	etag    string
+	caching string // Cache-Control
 }
+
+// documentLife is how long anyone may keep a metadata document.
+const documentLife = 5 * time.Minute
 
 func newDocument(v any) (*Document, error) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return nil, fmt.Errorf("encode a discovery document: %w", err)
 	}
-	return documentOf(body), nil
+	return documentOf(body, documentLife), nil
 }
 
-func documentOf(body []byte) *Document {
+func documentOf(body []byte, life time.Duration) *Document {
 	sum := sha256.Sum256(body)
-	return &Document{body: body, etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`}
+	return &Document{
+		body: body, etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`,
+		caching: "public, max-age=" + strconv.Itoa(int(life/time.Second)),
+	}
 }
 
 // Bytes returns the JSON text.
@@ -44,7 +52,7 @@ func (d *Document) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := w.Header()
-	h.Set("Cache-Control", "public, max-age=300")
+	h.Set("Cache-Control", d.caching)
 	h.Set("ETag", d.etag)
 	if d.known(r.Header["If-None-Match"]) {
 		w.WriteHeader(http.StatusNotModified)

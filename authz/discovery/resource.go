@@ -89,7 +89,7 @@ func MetadataURL(resource string) (string, error) {
 type Site struct{ documents map[string]http.Handler }
 
 // NewServerSite returns what the issuer's host serves.
-func NewServerSite(server, jwks *Document) *Site {
+func NewServerSite(server *Document, jwks *JWKS) *Site {
 	return &Site{documents: map[string]http.Handler{ServerPath: server, OpenIDPath: server, JWKSPath: jwks}}
 }
 

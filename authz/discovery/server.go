@@ -90,9 +90,6 @@ func NewServer(cfg ServerConfig) (*Document, error) {
 	return newDocument(m)
 }
 
-// NewJWKS makes the document of the public signing keys; serve it at JWKSPath.
-func NewJWKS(jwks []byte) *Document { return documentOf(slices.Clone(jwks)) }
-
 // checkIssuer refuses an issuer that clients would not find again by comparing
 // strings: RFC 8414 §3.3 and RFC 9207 §2.4 allow no normalization.
 func checkIssuer(issuer string) error {

@@ -2,6 +2,7 @@ package grant_test
 
 import (
 	"context"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -190,8 +191,13 @@ func TestVerifyAllocatesNothingMoreForItsObserver(t *testing.T) {
 	w.wantDead(dead.AccessToken, reason.GrantRevoked)
 	w.cache.Wait()
 	for name, token := range map[string]string{"a good token": good, "a dead one": dead.AccessToken, "a made-up one": "lma_x"} {
+		// The least of many: the race detector lets pools forget at random.
 		allocations := func(s *grant.Service) float64 {
-			return testing.AllocsPerRun(500, func() { _, _ = s.Verify(context.Background(), token, resource) })
+			least := math.Inf(1)
+			for range 200 {
+				least = min(least, testing.AllocsPerRun(1, func() { _, _ = s.Verify(context.Background(), token, resource) }))
+			}
+			return least
 		}
 		without, with := allocations(w.Service), allocations(w.newService(watched))
 		if with > without {

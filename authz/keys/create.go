@@ -26,21 +26,26 @@ const (
 
 // create makes the first document of a purpose.
 func create(p purpose, now time.Time, rand io.Reader) ([]byte, error) {
-	doc := document{Version: documentVersion, Purpose: p}
+	var entries []entry
 	for _, alg := range algorithms(p) {
 		e, err := newEntry(alg, now, rand)
 		if err != nil {
 			return nil, fmt.Errorf("make a key: %w", err)
 		}
-		doc.Keys = append(doc.Keys, e)
+		entries = append(entries, e)
 	}
-	raw, err := json.Marshal(doc, jsontext.WithIndent("  "))
+	return encode(p, entries)
+}
+
+func encode(p purpose, entries []entry) ([]byte, error) {
+	raw, err := json.Marshal(document{Version: documentVersion, Purpose: p, Keys: entries}, jsontext.WithIndent("  "))
 	if err != nil {
 		return nil, fmt.Errorf("encode a key document: %w", err)
 	}
 	return append(raw, '\n'), nil
 }
 
+// newEntry makes a key that is used from now on.
 func newEntry(alg string, now time.Time, rand io.Reader) (entry, error) {
 	material, id, err := newMaterial(alg, rand)
 	if err != nil {
@@ -50,7 +55,8 @@ func newEntry(alg string, now time.Time, rand io.Reader) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	return entry{ID: id, CreatedAt: now.UTC().Truncate(time.Second), State: stateActive, JWK: jwk}, nil
+	now = now.UTC().Truncate(time.Second)
+	return entry{ID: id, CreatedAt: now, UseFrom: now, JWK: jwk}, nil
 }
 
 func newMaterial(alg string, rand io.Reader) (material any, id string, err error) {

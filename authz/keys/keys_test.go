@@ -239,56 +239,11 @@ func TestCallerCannotChangeTheKeys(t *testing.T) {
 	}
 }
 
-func TestRetiredAndComingKeysVerifyButDoNotSign(t *testing.T) {
-	storage, other := newMemory(), newMemory()
-	set, foreign := open(t, storage), open(t, other)
-
-	for _, path := range []string{macPath, sealPath, signingPath} {
-		var doc, old map[string]any
-		unmarshal(t, storage.files[path], &doc)
-		unmarshal(t, other.files[path], &old)
-		var entries []any
-		for i, e := range old["keys"].([]any) {
-			e.(map[string]any)["state"] = []string{"retired", "next"}[i%2]
-			entries = append(entries, e)
-		}
-		doc["keys"] = append(entries, doc["keys"].([]any)...) // in front: order must not decide
-		storage.files[path] = marshal(t, doc)
-	}
-	merged := open(t, storage)
-
-	if got := merged.MACKeys(); len(got) != 2 || got[0].ID != set.MACKeys()[0].ID || got[1].ID != foreign.MACKeys()[0].ID {
-		t.Errorf("MAC keys %d, want the active one first and the retired one after it", len(got))
-	}
-	if got := merged.SealKeys(); len(got) != 2 || !bytes.Equal(got[0], set.SealKeys()[0]) {
-		t.Error("the sealing key is not the active one")
-	}
-	for _, alg := range []string{keys.EdDSA, keys.ES256} {
-		want, _, _ := set.SigningKey(alg)
-		if got, _, _ := merged.SigningKey(alg); got != want {
-			t.Errorf("%s signs with %q, want the active key", alg, got)
-		}
-		retired, _, _ := foreign.SigningKey(alg)
-		if !bytes.Contains(merged.JWKS(), []byte(retired)) {
-			t.Errorf("the inactive %s key is not published", alg)
-		}
-	}
-}
-
 func unmarshal(t *testing.T, raw []byte, v any) {
 	t.Helper()
 	if err := json.Unmarshal(raw, v); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func marshal(t *testing.T, v any) []byte {
-	t.Helper()
-	raw, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
 }
 
 func TestDamagedDocumentIsRefusedAndLeftAlone(t *testing.T) {
@@ -302,13 +257,15 @@ func TestDamagedDocumentIsRefusedAndLeftAlone(t *testing.T) {
 		{"an empty file", macPath, func([]byte) []byte { return nil }},
 		{"a file cut short", signingPath, func(raw []byte) []byte { return raw[:len(raw)/2] }},
 		{"text after the document", macPath, func(raw []byte) []byte { return append(raw, "{}"...) }},
-		{"an unknown version", macPath, replace(`"version": 1`, `"version": 2`)},
+		{"an unknown version", macPath, replace(`"version": 2`, `"version": 3`)},
 		{"the document of another purpose", macPath, replace(`"purpose": "mac"`, `"purpose": "seal"`)},
-		{"an unknown member", macPath, replace(`"version": 1`, `"version": 1, "x": 1`)},
-		{"a member given twice", macPath, replace(`"version": 1`, `"version": 1, "version": 1`)},
+		{"an unknown member", macPath, replace(`"version": 2`, `"version": 2, "x": 1`)},
+		{"a member given twice", macPath, replace(`"version": 2`, `"version": 2, "version": 2`)},
 		{"no keys", sealPath, replace(`(?s)"keys": \[.*\]`, `"keys": []`)},
-		{"an unknown state", macPath, replace(`"active"`, `"maybe"`)},
-		{"no active key", macPath, replace(`"active"`, `"retired"`)},
+		{"a state of version 1", macPath, replace(`"jwk"`, `"state": "active", "jwk"`)},
+		{"times in a document of version 1", macPath, replace(`"version": 2`, `"version": 1`)},
+		{"no time of use", macPath, replace(`"use_from"`, `"accept_until"`)},
+		{"an end of the only key", signingPath, replace(`"use_from": "[^"]*"`, `${0}, "accept_until": "2030-01-01T00:00:00Z"`)},
 		{"no creation time", macPath, replace(`"created_at": "[^"]*"`, `"created_at": "0001-01-01T00:00:00Z"`)},
 		{"a secret that is too short", macPath, replace(`"k":\s*"[^"]*"`, `"k": "c2hvcnQ"`)},
 		{"an id that is not the key's", macPath, replace(`"id": "[^"]*"`, `"id": "other"`)},

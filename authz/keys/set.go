@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -9,9 +10,8 @@ import (
 	"io"
 	"io/fs"
 	"slices"
-
-	jose "github.com/go-jose/go-jose/v4"
-	"github.com/go-json-experiment/json"
+	"sync"
+	"sync/atomic"
 
 	"github.com/teamlumos/mcp-edge/internal/clock"
 )
@@ -48,18 +48,18 @@ type Secret struct {
 	Key []byte
 }
 
-// Set is all keys of a server. It does not change after Open and is safe for
-// concurrent use.
+// Set is all keys of a server. Which of them sign and which are published
+// follows from the clock; Refresh brings in a rotation. It is safe for concurrent
+// use.
 type Set struct {
-	mac     []Secret
-	seal    [][]byte
-	signing map[string]signer // by algorithm, the active ones
-	jwks    []byte
-}
+	storage Storage
+	clock   clock.Clock
 
-type signer struct {
-	kid string
-	key crypto.Signer
+	mac  []Secret
+	seal [][]byte
+
+	refreshing sync.Mutex // one Refresh at a time
+	signing    atomic.Pointer[generation]
 }
 
 // Open reads the keys and makes those of a purpose that has none yet. random
@@ -69,94 +69,89 @@ func Open(ctx context.Context, storage Storage, now clock.Clock, random io.Reade
 	if random == nil {
 		random = rand.Reader
 	}
-	byPurpose := make(map[purpose][]key, 3)
+	s := &Set{storage: storage, clock: now}
 	for _, p := range []purpose{purposeMAC, purposeSeal, purposeSigning} {
-		keys, err := load(ctx, storage, p)
+		raw, keys, err := load(ctx, storage, p)
 		if err != nil {
 			// A document that is not there, or that another node is writing.
-			keys, err = loadOrCreate(ctx, storage, p, now, random)
+			raw, keys, err = loadOrCreate(ctx, storage, p, now, random)
+		}
+		if err == nil {
+			err = s.take(p, raw, keys)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path(p), err)
 		}
-		byPurpose[p] = keys
-	}
-	return newSet(byPurpose)
-}
-
-// path is where the storage keeps the document of a purpose.
-func path(p purpose) string { return "mcp_edge/keys/" + string(p) + ".json" }
-
-func load(ctx context.Context, storage Storage, p purpose) ([]key, error) {
-	raw, err := storage.Load(ctx, path(p))
-	if err != nil {
-		return nil, fmt.Errorf("load: %w", err)
-	}
-	return parse(raw, p)
-}
-
-// loadOrCreate decides under the lock. Only a document that does not exist is
-// made; any other trouble is reported.
-func loadOrCreate(ctx context.Context, storage Storage, p purpose, now clock.Clock, random io.Reader) (keys []key, err error) {
-	if err := storage.Lock(ctx, lockName); err != nil {
-		return nil, fmt.Errorf("lock: %w", err)
-	}
-	defer func() {
-		if unlockErr := storage.Unlock(context.WithoutCancel(ctx), lockName); unlockErr != nil && err == nil {
-			keys, err = nil, fmt.Errorf("unlock: %w", unlockErr)
-		}
-	}()
-	keys, err = load(ctx, storage, p)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return keys, err
-	}
-	raw, err := create(p, now.Now(), random)
-	if err != nil {
-		return nil, err
-	}
-	if err := storage.Store(ctx, path(p), raw); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	// What counts is what was stored: a storage that lost it must not start.
-	return load(ctx, storage, p)
-}
-
-func newSet(byPurpose map[purpose][]key) (*Set, error) {
-	s := &Set{signing: make(map[string]signer, 2)}
-	for _, k := range activeFirst(byPurpose[purposeMAC]) {
-		s.mac = append(s.mac, Secret{ID: k.id, Key: k.material.([]byte)})
-	}
-	for _, k := range activeFirst(byPurpose[purposeSeal]) {
-		s.seal = append(s.seal, k.material.([]byte))
-	}
-	public := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
-	for _, k := range activeFirst(byPurpose[purposeSigning]) {
-		private := k.material.(crypto.Signer)
-		if k.state == stateActive {
-			s.signing[k.alg] = signer{kid: k.id, key: private}
-		}
-		public.Keys = append(public.Keys, jose.JSONWebKey{Key: private.Public(), KeyID: k.id, Algorithm: k.alg, Use: "sig"})
-	}
-	var err error
-	if s.jwks, err = json.Marshal(public); err != nil {
-		return nil, fmt.Errorf("encode the public keys: %w", err)
 	}
 	return s, nil
 }
 
-// activeFirst orders keys so that the one to use comes first; the others keep
-// their order.
-func activeFirst(keys []key) []key {
-	sorted := slices.Clone(keys)
-	slices.SortStableFunc(sorted, func(a, b key) int { return rank(a) - rank(b) })
-	return sorted
+// take makes the keys of a purpose those of the set.
+func (s *Set) take(p purpose, raw []byte, keys []key) error {
+	switch p {
+	case purposeMAC:
+		for _, k := range slices.Backward(keys) { // the one to use first
+			s.mac = append(s.mac, Secret{ID: k.id, Key: k.material.([]byte)})
+		}
+	case purposeSeal:
+		for _, k := range slices.Backward(keys) {
+			s.seal = append(s.seal, k.material.([]byte))
+		}
+	case purposeSigning:
+		g, err := newGeneration(raw, keys)
+		if err != nil {
+			return err
+		}
+		s.signing.Store(g)
+	}
+	return nil
 }
 
-func rank(k key) int {
-	if k.state == stateActive {
-		return 0
+// SigningDocument is where the storage keeps the signing keys.
+const SigningDocument = "mcp_edge/keys/" + string(purposeSigning) + ".json"
+
+// path is where the storage keeps the document of a purpose.
+func path(p purpose) string { return "mcp_edge/keys/" + string(p) + ".json" }
+
+func load(ctx context.Context, storage Storage, p purpose) (raw []byte, keys []key, err error) {
+	if raw, err = storage.Load(ctx, path(p)); err != nil {
+		return nil, nil, fmt.Errorf("load: %w", err)
 	}
-	return 1
+	keys, err = parse(raw, p)
+	return raw, keys, err
+}
+
+// loadOrCreate decides under the lock. Only a document that does not exist is
+// made; any other trouble is reported.
+func loadOrCreate(ctx context.Context, storage Storage, p purpose, now clock.Clock, random io.Reader) (raw []byte, keys []key, err error) {
+	err = locked(ctx, storage, func() error {
+		if raw, keys, err = load(ctx, storage, p); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if raw, err = create(p, now.Now(), random); err != nil {
+			return err
+		}
+		if err = storage.Store(ctx, path(p), raw); err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
+		// What counts is what was stored: a storage that lost it must not start.
+		raw, keys, err = load(ctx, storage, p)
+		return err
+	})
+	return raw, keys, err
+}
+
+// locked runs change while no other node changes a document.
+func locked(ctx context.Context, storage Storage, change func() error) (err error) {
+	if err := storage.Lock(ctx, lockName); err != nil {
+		return fmt.Errorf("lock: %w", err)
+	}
+	defer func() {
+		if unlockErr := storage.Unlock(context.WithoutCancel(ctx), lockName); unlockErr != nil && err == nil {
+			err = fmt.Errorf("unlock: %w", unlockErr)
+		}
+	}()
+	return change()
 }
 
 // MACKeys returns the keys of opaque credentials: the first signs, all verify.
@@ -180,12 +175,40 @@ func (s *Set) SealKeys() [][]byte {
 // SigningKey returns the key that signs with alg now, EdDSA or ES256, and its
 // id (RFC 7638). Any other name is ErrUnknownAlgorithm.
 func (s *Set) SigningKey(alg string) (kid string, key crypto.Signer, err error) {
-	k, ok := s.signing[alg]
+	k, ok := s.signing.Load().at(s.clock.Now()).signers[alg]
 	if !ok {
 		return "", nil, fmt.Errorf("%w: want %s or %s", ErrUnknownAlgorithm, EdDSA, ES256)
 	}
 	return k.kid, k.key, nil
 }
 
-// JWKS returns the public keys as a JSON Web Key Set (RFC 7517 §5).
-func (s *Set) JWKS() []byte { return slices.Clone(s.jwks) }
+// JWKS returns the public keys that are published now as a JSON Web Key Set
+// (RFC 7517 §5): coming ones, those that sign, and retired ones whose assertions
+// may still be under way. Whoever serves it says that it is good for CacheLife
+// and not longer.
+func (s *Set) JWKS() []byte { return slices.Clone(s.signing.Load().at(s.clock.Now()).jwks) }
+
+// Refresh reads the signing keys again, so that a rotation which another process
+// wrote takes effect here, and says whether there was one. It has to be called
+// every RefreshEvery. After an error the keys are those of before.
+func (s *Set) Refresh(ctx context.Context) (changed bool, err error) {
+	s.refreshing.Lock()
+	defer s.refreshing.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
+	defer cancel()
+	raw, err := s.storage.Load(ctx, path(purposeSigning))
+	if err != nil {
+		return false, fmt.Errorf("%s: load: %w", path(purposeSigning), err)
+	}
+	if bytes.Equal(raw, s.signing.Load().raw) {
+		return false, nil
+	}
+	keys, err := parse(raw, purposeSigning)
+	if err == nil {
+		err = s.take(purposeSigning, raw, keys)
+	}
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", path(purposeSigning), err)
+	}
+	return true, nil
+}

@@ -44,7 +44,7 @@ func StripIdentity(r *http.Request) {
 }
 
 func identifies(name string) bool {
-	canonical := strings.NewReplacer("_", "-", ".", "-", " ", "-").Replace(strings.ToLower(name))
+	canonical := Canonical(name)
 	if strings.Contains(name, "_") || identityHeaders[canonical] {
 		return true
 	}
@@ -54,4 +54,43 @@ func identifies(name string) bool {
 		}
 	}
 	return false
+}
+
+// Canonical returns the form in which names are compared that some backend could
+// take for one and the same: lower case, with "_", "." and spaces read as "-".
+func Canonical(name string) string {
+	return strings.NewReplacer("_", "-", ".", "-", " ", "-").Replace(strings.ToLower(name))
+}
+
+// StripNamed deletes every header and trailer that some backend could take for
+// one of names, which are in the form of Canonical. They are also taken out of
+// Connection: a proxy further on deletes what is named there (RFC 9110 §7.6.1),
+// and would delete what is set under that name from now on.
+func StripNamed(r *http.Request, names map[string]bool) {
+	for name := range r.Header {
+		if names[Canonical(name)] {
+			delete(r.Header, name)
+		}
+	}
+	for name := range r.Trailer {
+		if names[Canonical(name)] {
+			delete(r.Trailer, name)
+		}
+	}
+	for name, values := range r.Header {
+		if !strings.EqualFold(name, "Connection") {
+			continue
+		}
+		var kept []string
+		for _, option := range strings.Split(strings.Join(values, ","), ",") {
+			if option = strings.TrimSpace(option); option != "" && !names[Canonical(option)] {
+				kept = append(kept, option)
+			}
+		}
+		if len(kept) == 0 {
+			delete(r.Header, name)
+			continue
+		}
+		r.Header[name] = []string{strings.Join(kept, ", ")}
+	}
 }

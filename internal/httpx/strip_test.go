@@ -45,3 +45,22 @@ func TestConnectionCannotSwitchOffAHeaderThatIsChecked(t *testing.T) {
 		})
 	}
 }
+
+func TestStripNamedDeletesEverySpellingAndNothingElse(t *testing.T) {
+	names := map[string]bool{"x-user-email": true}
+	r := &http.Request{Header: http.Header{}, Trailer: http.Header{}}
+	for _, name := range []string{"X-User-Email", "x-user-email", "X_User_Email", "X-USER_EMAIL", "x.user.email", "X User Email", "X-User_email"} {
+		r.Header[name], r.Trailer[name] = []string{"a", "b"}, []string{"c"}
+	}
+	r.Header["Connection"] = []string{"keep-alive, x-user-email", "X_User_Email,Upgrade"}
+	r.Header["X-User-Emails"], r.Header["Authorization"] = []string{"kept"}, []string{"kept"}
+	httpx.StripNamed(r, names)
+	want := http.Header{"Connection": {"keep-alive, Upgrade"}, "X-User-Emails": {"kept"}, "Authorization": {"kept"}}
+	if len(r.Trailer) != 0 || len(r.Header) != len(want) || r.Header.Get("Connection") != "keep-alive, Upgrade" || r.Header.Get("X-User-Emails") != "kept" {
+		t.Errorf("left: %v, trailer %v", r.Header, r.Trailer)
+	}
+	r.Header["Connection"] = []string{"x-user-email"}
+	if httpx.StripNamed(r, names); r.Header["Connection"] != nil {
+		t.Errorf("Connection %v", r.Header["Connection"])
+	}
+}

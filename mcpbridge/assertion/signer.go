@@ -102,24 +102,38 @@ func New(cfg Config) (*Signer, error) {
 	return s, nil
 }
 
+// Issued is an assertion with what a signature beside it has to repeat.
+type Issued struct {
+	Token   string // in compact form (RFC 7515 §7.1)
+	ID      string // jti
+	Created time.Time
+	Expires time.Time
+}
+
 // Sign returns the assertion for r in compact form (RFC 7515 §7.1). The error
 // is ErrIncomplete if r lacks something; otherwise the key or the source of
 // randomness failed. It never contains key material.
 func (s *Signer) Sign(r Request) (string, error) {
+	issued, err := s.Issue(r)
+	return issued.Token, err
+}
+
+// Issue does what Sign does.
+func (s *Signer) Issue(r Request) (Issued, error) {
 	if err := r.check(); err != nil {
-		return "", err
+		return Issued{}, err
 	}
 	kid, key, err := s.cfg.Keys.SigningKey(s.cfg.Alg)
 	if err != nil {
-		return "", fmt.Errorf("assertion: getting the signing key: %w", err)
+		return Issued{}, fmt.Errorf("assertion: getting the signing key: %w", err)
 	}
 	head, err := s.headerOf(kid)
 	if err != nil {
-		return "", err
+		return Issued{}, err
 	}
-	payload, err := s.payload(&r)
+	issued, payload, err := s.payload(&r)
 	if err != nil {
-		return "", err
+		return Issued{}, err
 	}
 	// One buffer for the whole token: its first part is what is signed.
 	const signatureRoom = 1 + 86 // dot and 64 bytes in base64url
@@ -129,11 +143,12 @@ func (s *Signer) Sign(r Request) (string, error) {
 	token = base64.RawURLEncoding.AppendEncode(token, payload)
 	signature, err := s.method.Sign(string(token), key)
 	if err != nil {
-		return "", fmt.Errorf("assertion: signing: %w", err)
+		return Issued{}, fmt.Errorf("assertion: signing: %w", err)
 	}
 	token = append(token, '.')
 	token = base64.RawURLEncoding.AppendEncode(token, signature)
-	return string(token), nil
+	issued.Token = string(token)
+	return issued, nil
 }
 
 // headerOf returns the encoded header for kid.
@@ -151,10 +166,10 @@ func (s *Signer) headerOf(kid string) (string, error) {
 }
 
 // payload returns the encoded claims of r, with a fresh id and the times of now.
-func (s *Signer) payload(r *Request) ([]byte, error) {
+func (s *Signer) payload(r *Request) (Issued, []byte, error) {
 	var id [idBytes]byte
 	if _, err := io.ReadFull(s.cfg.Rand, id[:]); err != nil {
-		return nil, fmt.Errorf("assertion: reading randomness: %w", err)
+		return Issued{}, nil, fmt.Errorf("assertion: reading randomness: %w", err)
 	}
 	now := s.cfg.Clock.Now()
 	c := Claims{
@@ -179,7 +194,7 @@ func (s *Signer) payload(r *Request) ([]byte, error) {
 	}
 	raw, err := json.Marshal(&c)
 	if err != nil {
-		return nil, fmt.Errorf("assertion: encoding the claims: %w", err)
+		return Issued{}, nil, fmt.Errorf("assertion: encoding the claims: %w", err)
 	}
-	return raw, nil
+	return Issued{ID: c.ID, Created: time.Unix(c.IssuedAt, 0), Expires: time.Unix(c.Expires, 0)}, raw, nil
 }

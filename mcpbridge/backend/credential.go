@@ -12,7 +12,7 @@ import (
 // when nothing of the request changes any more, because it may sign all of it.
 type Credential interface {
 	// Apply sets the Authorization header of out, which is about to be sent for
-	// r. It must not change anything else of it.
+	// r, and fields that hold a signature. It must not change anything else of it.
 	Apply(ctx context.Context, out *http.Request, r *Request) error
 }
 
@@ -28,7 +28,17 @@ type Assertion struct{ Signer Signer }
 
 // Apply implements Credential.
 func (a Assertion) Apply(_ context.Context, out *http.Request, r *Request) error {
-	token, err := a.Signer.Sign(assertion.Request{
+	token, err := a.Signer.Sign(assertionFor(out, r))
+	if err != nil {
+		return fmt.Errorf("signing for the backend: %w", err)
+	}
+	out.Header["Authorization"] = []string{"Bearer " + token}
+	return nil
+}
+
+// assertionFor says what out, which is sent for r, is asserted to be.
+func assertionFor(out *http.Request, r *Request) assertion.Request {
+	return assertion.Request{
 		UserID:      r.Person.Subject,
 		Email:       r.Person.Email,
 		DomainID:    r.Person.Domain,
@@ -39,10 +49,5 @@ func (a Assertion) Apply(_ context.Context, out *http.Request, r *Request) error
 		Method:      out.Method,
 		Path:        out.URL.EscapedPath(),
 		Body:        r.Body,
-	})
-	if err != nil {
-		return fmt.Errorf("signing for the backend: %w", err)
 	}
-	out.Header["Authorization"] = []string{"Bearer " + token}
-	return nil
 }
