@@ -31,7 +31,9 @@ var revisions = []struct {
 }
 
 // alsoRequired are scenarios that the tool runs without scoring them, and which
-// say something about what the gateway promises.
+// say something about what the gateway promises. Others say nothing about it:
+// tasks and http-custom-header-server-validation are for servers that offer tasks
+// or have parameters mirrored in headers (x-mcp-header), and no tool here does.
 var alsoRequired = []string{"http-header-validation", "json-schema-2020-12"}
 
 // TestServerScenariosPass lets the tool judge the MCP endpoint: the real binary

@@ -4,7 +4,8 @@
 //
 // The demo's backend (tests/appstore) is ours, so that a wrong idea of the
 // interface could be in both; Prism knows the description only. It refuses what
-// does not match it, and answers with any status that the description names.
+// does not match it, answers with any status that the description names, and
+// watches what passes between the gateway and the demo's backend.
 //
 // Owns: the pinned version of Prism (package.json), and what is between it and
 // the gateway.

@@ -3,6 +3,7 @@ package prism_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -23,29 +24,28 @@ import (
 	"github.com/teamlumos/mcp-edge/tests/gateway"
 )
 
-// startPrism starts the mock and returns its address.
-func startPrism(t *testing.T) *url.URL {
+// startPrism starts Prism, as a mock or, where there is a backend, as a watching
+// proxy in front of it, and returns its address.
+func startPrism(t *testing.T, backend string) *url.URL {
 	t.Helper()
 	script := filepath.Join(gateway.Root(), "tests", "prism", "node_modules", "@stoplight", "prism-cli", "dist", "index.js")
 	if _, err := os.Stat(script); err != nil {
 		t.Fatal("Prism is not installed: ./tests/run does it, or run npm ci in tests/prism")
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	_ = listener.Close()
+	address := freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
-
+	args := []string{script, "mock", documentPath(), "--errors"}
+	if backend != "" { // whose answers are let through whatever they are
+		args = []string{script, "proxy", documentPath(), backend}
+	}
 	var log bytes.Buffer
-	cmd := exec.Command("node", script, "mock", "--multiprocess", "false", "--errors", "--host", "127.0.0.1", "--port", port, documentPath())
+	cmd := exec.Command("node", append(args, "--multiprocess", "false", "--host", "127.0.0.1", "--port", port)...)
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = cmd.Wait() }()
 	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -54,9 +54,8 @@ func startPrism(t *testing.T) *url.URL {
 	defer tick.Stop()
 	for {
 		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("Prism ended: %v\n%s", err, log.String())
+		case <-ended:
+			t.Fatalf("Prism ended: %v\n%s", cmd.ProcessState, log.String())
 		case <-ctx.Done():
 			t.Fatal("Prism did not get ready within a minute")
 		case <-tick.C:
@@ -67,6 +66,16 @@ func startPrism(t *testing.T) *url.URL {
 			return &url.URL{Scheme: "http", Host: address}
 		}
 	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
 }
 
 // mock stands between the gateway and Prism: it asks for the status that the
@@ -80,12 +89,15 @@ type mock struct {
 	email  string         // of the person whom the description's example stands for
 	seen   map[string]map[int]bool
 	faults []string
+
+	deviations []deviation
+	deviated   map[deviation]bool
 }
 
-func newMock(t *testing.T, d *document) *mock {
+func newMock(t *testing.T, backend string) *mock {
 	t.Helper()
-	m := &mock{document: d, want: map[string]int{}, seen: map[string]map[int]bool{}}
-	prism := startPrism(t)
+	m := &mock{document: readDocument(t), want: map[string]int{}, seen: map[string]map[int]bool{}, deviated: map[deviation]bool{}}
+	prism := startPrism(t, backend)
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(prism)
@@ -127,8 +139,10 @@ func (m *mock) judge(resp *http.Response) error {
 			m.faults = append(m.faults, fmt.Sprintf("%s has no parameter %q", o.id, name))
 		}
 	}
-	if violations := resp.Header.Get("Sl-Violations"); violations != "" {
-		m.faults = append(m.faults, fmt.Sprintf("%s?%s: %s", o.id, r.URL.RawQuery, violations))
+	if found := resp.Header.Get("Sl-Violations"); found != "" {
+		if beyond := m.beyond(found); beyond != "" {
+			m.faults = append(m.faults, fmt.Sprintf("%s?%s: %s", o.id, r.URL.RawQuery, beyond))
+		}
 	}
 	want := m.want[o.id]
 	if resp.StatusCode != want && (want != 0 || resp.StatusCode/100 != 2) {
@@ -144,6 +158,33 @@ func (m *mock) judge(resp *http.Response) error {
 		return m.introduce(resp)
 	}
 	return nil
+}
+
+// deviation is a way in which answers differ from the description on purpose.
+type deviation struct{ code, property string }
+
+// beyond returns those of the violations that Prism found which are of the
+// request, or of the answer and not on purpose.
+func (m *mock) beyond(found string) string {
+	var violations []struct {
+		Location      []string
+		Code, Message string
+	}
+	if err := json.Unmarshal([]byte(found), &violations); err != nil {
+		return found
+	}
+	var beyond []string
+	for _, v := range violations {
+		i := slices.IndexFunc(m.deviations, func(d deviation) bool {
+			return len(v.Location) > 0 && v.Location[0] == "response" && d.code == v.Code && slices.Contains(v.Location, d.property)
+		})
+		if i < 0 {
+			beyond = append(beyond, v.Message)
+			continue
+		}
+		m.deviated[m.deviations[i]] = true
+	}
+	return strings.Join(beyond, "; ")
 }
 
 // introduce gives the person of the description's examples the address of the

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/teamlumos/mcp-edge/tests/appstore"
 	"github.com/teamlumos/mcp-edge/tests/assistant"
 	"github.com/teamlumos/mcp-edge/tests/gateway"
 	"github.com/teamlumos/mcp-edge/tests/robot"
@@ -117,6 +118,55 @@ func TestEveryStatusAtSignInIsHandled(t *testing.T) {
 	}
 }
 
+// TestTheDemosBackendMatchesTheInterfaceDescription has Prism watch the requests
+// and the answers between the gateway and the demo's backend, so that what the
+// other tests stand on is the same interface.
+func TestTheDemosBackendMatchesTheInterfaceDescription(t *testing.T) {
+	address := freeAddress(t)
+	m := newMock(t, "http://"+address)
+	// What the demo's backend does because the real one is known to, or may: the
+	// gateway has to live with it.
+	m.deviations = []deviation{
+		{"enum", "sources"},                                                            // values that are newer than the description
+		{"type", "admins"},                                                             // an empty list where there are none
+		{"format", "requested_at"}, {"format", "created_at"}, {"format", "updated_at"}, // UTC, without saying so
+	}
+	w := connect(t, m, stack.Options{BackendAddr: address})
+	if w.g.Stack.Backend.URL() != "http://"+address {
+		t.Fatal("somebody else took the port")
+	}
+	call := func(tool, arguments string) (made struct {
+		Request struct{ ID string }
+	}) {
+		t.Helper()
+		r, err := w.assistant.Call(t.Context(), w.token, tool, arguments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wrong := w.wrong(); wrong != "" {
+			t.Errorf("%s: not as described: %s", tool, wrong)
+		}
+		if r.Result.IsError || json.Unmarshal(r.Result.StructuredContent, &made) != nil {
+			t.Errorf("%s: %s", tool, r.Body)
+		}
+		return made
+	}
+	call("search_apps", `{"page_size":50}`)
+	for _, id := range []string{appstore.AppMultiple, appstore.AppHidden, appstore.AppRedirect, appstore.AppManual} {
+		call("get_app", `{"app_id":"`+id+`"}`)
+		call("list_requestable_permissions", `{"app_id":"`+id+`"}`)
+	}
+	id := call("submit_access_request", `{"app_id":"`+appstore.AppTimeBound+`","justification":"To see","access_length":"1 day"}`).Request.ID
+	call("list_access_requests", `{"state":"all"}`)
+	call("get_access_request", `{"request_id":"`+id+`","include_tasks":true}`)
+	call("cancel_access_request", `{"request_id":"`+id+`","reason":"Seen"}`)
+	for _, d := range m.deviations {
+		if !m.deviated[d] {
+			t.Errorf("the backend does not deviate by %v", d)
+		}
+	}
+}
+
 // world is the gateway in front of the mock, and a person who is connected.
 type world struct {
 	*mock
@@ -127,8 +177,13 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	m := newMock(t, readDocument(t))
-	w := &world{mock: m, g: gateway.Start(t, stack.Options{}, "", "MCP_EDGE_BACKEND="+m.URL)}
+	return connect(t, newMock(t, ""), stack.Options{})
+}
+
+// connect starts the gateway in front of m and connects a person.
+func connect(t *testing.T, m *mock, o stack.Options) *world {
+	t.Helper()
+	w := &world{mock: m, g: gateway.Start(t, o, "", "MCP_EDGE_BACKEND="+m.URL)}
 	m.email = w.g.Stack.User("member").Email
 	var err error
 	if w.assistant, err = assistant.Register(t.Context(), w.g.Stack.Client(), w.g.Stack.Issuer, w.g.Stack.Resource); err != nil {

@@ -50,11 +50,11 @@ func newBackend(t *testing.T) *backend {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		a := &arrival{method: r.Method, path: r.URL.EscapedPath(), query: r.URL.RawQuery, body: body, claims: payload(r)}
 		b.remember(a)
-		seen := &statusWriter{ResponseWriter: w}
-		proxy.ServeHTTP(seen, r)
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		a.status = seen.status
+		proxy.ServeHTTP(&statusWriter{w, func(status int) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			a.status = status
+		}}, r)
 	}))
 	t.Cleanup(b.Close)
 	return b
@@ -107,12 +107,14 @@ func payload(r *http.Request) map[string]any {
 	return claims
 }
 
+// statusWriter tells the status before it leaves, because the gateway may have
+// answered its client before the handler here returns.
 type statusWriter struct {
 	http.ResponseWriter
-	status int
+	tell func(status int)
 }
 
 func (w *statusWriter) WriteHeader(status int) {
-	w.status = status
+	w.tell(status)
 	w.ResponseWriter.WriteHeader(status)
 }

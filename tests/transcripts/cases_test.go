@@ -48,6 +48,7 @@ var scripts = []script{
 	{"list_requestable_permissions", []step{
 		{"success", "", `{"app_id":"` + appstore.AppVisible + `"}`},
 		{"empty", "", `{"app_id":"` + appstore.AppVisible + `","query":"no permission has this name"}`},
+		{"of no app", "", `{"app_id":"` + nobody + `"}`},
 		{"validation error", "", `{"query":"x"}`},
 	}},
 	{"list_access_requests", []step{
