@@ -3,6 +3,7 @@ package mcp
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"runtime"
@@ -119,9 +120,9 @@ func (x *exchange) run(tool *toolset.Tool, arguments []byte) (result toolset.Res
 	result = x.tools.Call(ctx, &toolset.Call{
 		Tool: tool.Name, Arguments: arguments, Principal: x.principal, RequestID: x.requestID,
 	})
-	if !result.IsError && result.Structured != nil && !isObject(result.Structured) {
-		x.log.ErrorContext(ctx, "a tool's result is not a JSON object", "tool", tool.Name, "request_id", x.requestID)
-		result.IsError, result.Structured, result.Code, result.Reason = true, nil, CodeBadResult, reason.BackendBadAnswer
+	if !result.IsError && !wellFormed(&result) {
+		x.log.ErrorContext(ctx, "a tool's result is not made of JSON objects", "tool", tool.Name, "request_id", x.requestID)
+		result.IsError, result.Structured, result.Blocks, result.Code, result.Reason = true, nil, nil, CodeBadResult, reason.BackendBadAnswer
 		result.Text = "The answer could not be read. It is not known to be wrong, only unreadable; try again later."
 		if tool.Need.Write {
 			result.WriteOutcome = cmp.Or(result.WriteOutcome, unknownOutcome)
@@ -129,6 +130,15 @@ func (x *exchange) run(tool *toolset.Tool, arguments []byte) (result toolset.Res
 		}
 	}
 	return result, false
+}
+
+// wellFormed says whether what is written into the answer as it is has the form
+// that it must have.
+func wellFormed(r *toolset.Result) bool {
+	if r.Structured != nil && !isObject(r.Structured) {
+		return false
+	}
+	return !slices.ContainsFunc(r.Blocks, func(b json.RawMessage) bool { return !isObject(b) })
 }
 
 // isObject guards the frame: a result that is not exactly one object could end

@@ -51,6 +51,8 @@ func TestResults(t *testing.T) {
 		"an error without words gets some":                                      {"silent", []string{"The call failed."}, "", true, "x", ""},
 		"what is not one JSON object never reaches the frame": {"bad",
 			[]string{"The answer could not be read. It is not known to be wrong, only unreadable; try again later."}, "", true, "bad_result", "backend/bad_answer"},
+		"what is not one JSON object never reaches the content": {"bad_picture",
+			[]string{"The answer could not be read. It is not known to be wrong, only unreadable; try again later."}, "", true, "bad_result", "backend/bad_answer"},
 	}
 	e := serve(t)
 	for name, tc := range tests {

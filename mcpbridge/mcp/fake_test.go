@@ -131,12 +131,15 @@ func (*fakeTools) List() []toolset.Tool {
 	read := mcpbridge.Need{Scope: scopeRead, Permission: "view"}
 	write := mcpbridge.Need{Scope: scopeWrite, Permission: "create", Write: true}
 	return []toolset.Tool{
-		tool("echo", read), tool("whoami", read), tool("words", read), tool("fail", read), tool("silent", read), tool("bad", read),
+		tool("echo", read), tool("whoami", read), tool("words", read), tool("fail", read), tool("silent", read), tool("bad", read), tool("picture", read), tool("bad_picture", read),
 		tool("panic", read), tool("wait", read), tool("write", write), tool("panic_write", write), tool("wait_write", write),
 		tool("busy_write", write), tool("mute_write", write), tool("bad_write", write),
 		tool("admin", mcpbridge.Need{Scope: scopeRead, Permission: "admin"}),
 	}
 }
+
+// picture is a content block that is not text.
+const picture = `{"type":"image","mimeType":"image/png","data":"aGk="}`
 
 func (f *fakeTools) Call(ctx context.Context, c *toolset.Call) toolset.Result {
 	if f != nil && f.ran != nil {
@@ -155,6 +158,10 @@ func (f *fakeTools) Call(ctx context.Context, c *toolset.Call) toolset.Result {
 		return toolset.Result{IsError: true, Code: "x"}
 	case "bad":
 		return toolset.Result{Structured: []byte(`{}},"isError":false,"x":{`)}
+	case "picture":
+		return toolset.Result{Text: "See:", Blocks: []json.RawMessage{json.RawMessage(picture), json.RawMessage(picture)}}
+	case "bad_picture":
+		return toolset.Result{Blocks: []json.RawMessage{json.RawMessage(picture), json.RawMessage(`{}],"isError":false,"x":[{}`)}}
 	case "panic", "panic_write":
 		panic("secret of " + c.Principal.Email)
 	case "write":

@@ -17,6 +17,9 @@ const metaError = "com.lumos.mcp-edge/error"
 // content once as such and once as text, for clients that read only that.
 func (x *exchange) answer(r *toolset.Result) {
 	size := 2*len(r.Structured) + len(r.Structured)/4 + len(r.Text) + len(x.msg.ID) + len(x.catalog.serverMeta) + 256
+	for _, block := range r.Blocks {
+		size += len(block) + 1
+	}
 	b := jsonrpc.BeginResult(make([]byte, 0, size), x.msg.ID)
 	b = append(b, '{')
 	if x.era == modern {
@@ -37,6 +40,14 @@ func (x *exchange) answer(r *toolset.Result) {
 	if text != "" {
 		b = append(b, `{"type":"text","text":`...)
 		b = append(jsonrpc.AppendString(b, text), '}')
+	}
+	if !r.IsError {
+		for _, block := range r.Blocks {
+			if b[len(b)-1] != '[' {
+				b = append(b, ',')
+			}
+			b = append(b, block...)
+		}
 	}
 	b = append(b, ']')
 	if !r.IsError && r.Structured != nil {

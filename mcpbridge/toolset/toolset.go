@@ -63,6 +63,9 @@ type Result struct {
 	// Text is what the model reads if Structured is nil, else additional plain
 	// words after it. For an error it says what failed and what to do next.
 	Text string
+	// Blocks are further content, after the text: one encoded content block of
+	// the protocol each, an image for example. Not sent if IsError is set.
+	Blocks []json.RawMessage
 	// IsError marks a failure that the model can react to (MCP: isError).
 	IsError bool
 	// Code is the stable name of the error; "" if IsError is false.

@@ -174,7 +174,7 @@ func approve(ctx context.Context, g *gateway.Gateway, authorization string) erro
 }
 
 // folder is how the tool names the folder of a scenario's result.
-var folder = regexp.MustCompile(`^authorization-server-(.+)-\d{4}-\d{2}-\d{2}T[0-9-]+Z$`)
+var folder = regexp.MustCompile(`^(?:authorization-)?server-(.+)-\d{4}-\d{2}-\d{2}T[0-9-]+Z$`)
 
 // read returns the checks below dir by scenario.
 func read(t *testing.T, dir string) map[string]verdict {

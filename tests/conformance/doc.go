@@ -2,7 +2,10 @@
 // Context Protocol, which nobody here wrote.
 //
 // Owns: the pinned versions of the tool and of the Node.js that runs it
-// (package.json), and the verdict on what it reports.
+// (package.json), what of it is expected to fail and why (expected-….yml), and
+// the verdict on what it reports. For servers it calls tools by names of its own;
+// they are in package mcpbridge/toolset/conformance, which only a binary with
+// the build tag conformance has.
 //
 // Does not own: the checks themselves, nor what the tool has no scenario for;
 // tests/e2e and tests/hostile have that.

@@ -22,8 +22,6 @@ import (
 
 const bothScopes = "appstore:read appstore:request"
 
-var appstoreTools = []string{"search_apps", "get_app", "list_requestable_permissions", "list_access_requests", "submit_access_request"}
-
 // walk is what clients/walk.mjs and clients/remote.mjs report.
 type walk struct {
 	ClientID            string
@@ -40,6 +38,7 @@ type walk struct {
 	FirstWrite          string
 	Write               json.RawMessage
 	ScopeAfterWrite     string
+	Seven               map[string]any // by clients/seven.mjs
 	RevokeStatus        int
 	AfterRevoke         string
 
@@ -114,6 +113,7 @@ func TestTypeScriptSDKsWalkTheWholeWay(t *testing.T) {
 			if w.FirstWrite != "allowed" || len(w.Write) == 0 {
 				t.Errorf("write: %q, %s", w.FirstWrite, w.Write)
 			}
+			calledAllSeven(t, w.Seven)
 			if w.RevokeStatus != 200 || w.AfterRevoke != "asked to sign in again" {
 				t.Errorf("revoke answered %d, then: %s", w.RevokeStatus, w.AfterRevoke)
 			}
@@ -148,6 +148,7 @@ func TestMCPRemoteWalksTheWholeWay(t *testing.T) {
 			t.Errorf("tools/list lacks %s", tool)
 		}
 	}
+	calledAllSeven(t, w.Seven)
 	if w.AccessRevoked != 200 || w.AfterRefresh != 1 || !w.Rotated || w.AuthorizationsBeforeRevoke != 1 {
 		t.Errorf("refresh: access token revoked %d, %d apps, rotated %v, %d sign-ins", w.AccessRevoked, w.AfterRefresh, w.Rotated, w.AuthorizationsBeforeRevoke)
 	}

@@ -120,6 +120,14 @@ func TestTheGoSDKWalksTheWholeWay(t *testing.T) {
 				t.Errorf("search_apps: %d apps, %v", apps, err)
 			}
 
+			callAllSeven(t, func(tool string, arguments map[string]any) (json.RawMessage, error) {
+				result, err := session.CallTool(ctx, &sdk.CallToolParams{Name: tool, Arguments: arguments})
+				if err != nil || result.IsError {
+					return nil, errors.Join(err, errors.New("the tool answered no result"))
+				}
+				return json.Marshal(result.StructuredContent)
+			})
+
 			c.mu.Lock()
 			before := *c.token
 			c.token.Expiry = time.Now().Add(-time.Hour)

@@ -43,13 +43,19 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "mcp-edge")
-	cmd := exec.Command("go", "build", "-race", "-o", path, ".")
+	return path, compile(path)
+})
+
+// compile builds the gateway at path.
+func compile(path string, flags ...string) error {
+	args := append([]string{"build", "-race", "-o", path}, flags...)
+	cmd := exec.Command("go", append(args, ".")...)
 	cmd.Dir = Root()
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the gateway: %w\n%s", err, out)
+		return fmt.Errorf("building the gateway: %w\n%s", err, out)
 	}
-	return path, nil
-})
+	return nil
+}
 
 // Binary returns the path of the built binary.
 func Binary(t testing.TB) string {
@@ -64,6 +70,17 @@ func Binary(t testing.TB) string {
 	return path
 }
 
+// Tagged builds the binary with a build tag and returns its path. It is gone
+// when the test ends.
+func Tagged(t testing.TB, tag string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "mcp-edge")
+	if err := compile(path, "-tags", tag); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // Gateway is one running child process.
 type Gateway struct {
 	// Stack is what stands around it.
@@ -71,8 +88,9 @@ type Gateway struct {
 	// Caddyfile is the configuration it was started with.
 	Caddyfile string
 
-	t   testing.TB
-	env []string
+	t      testing.TB
+	binary string
+	env    []string
 
 	mu  sync.Mutex
 	cmd *exec.Cmd
@@ -82,6 +100,12 @@ type Gateway struct {
 // Start builds the surrounding and runs the binary with the Caddyfile at path
 // ("" = the root one) until the test ends. It returns when the gateway is ready.
 func Start(t testing.TB, o stack.Options, path string, env ...string) *Gateway {
+	t.Helper()
+	return StartBinary(t, Binary(t), o, path, env...)
+}
+
+// StartBinary is Start with another binary than that of Binary.
+func StartBinary(t testing.TB, binary string, o stack.Options, path string, env ...string) *Gateway {
 	t.Helper()
 	if o.Data == "" {
 		o.Data = shortTempDir(t)
@@ -100,7 +124,7 @@ func Start(t testing.TB, o stack.Options, path string, env ...string) *Gateway {
 	if path == "" {
 		path = filepath.Join(Root(), "Caddyfile")
 	}
-	g := &Gateway{Stack: s, Caddyfile: path, t: t, env: append(append(os.Environ(), s.Env...), env...), log: &lockedBuffer{}}
+	g := &Gateway{Stack: s, Caddyfile: path, t: t, binary: binary, env: append(append(os.Environ(), s.Env...), env...), log: &lockedBuffer{}}
 	t.Cleanup(func() {
 		g.Stop()
 		if t.Failed() {
@@ -117,7 +141,7 @@ func Start(t testing.TB, o stack.Options, path string, env ...string) *Gateway {
 // Run starts the process (again) and waits until it is ready.
 func (g *Gateway) Run() {
 	g.t.Helper()
-	cmd := exec.Command(Binary(g.t), "run", "--adapter", "caddyfile", "--config", g.Caddyfile)
+	cmd := exec.Command(g.binary, "run", "--adapter", "caddyfile", "--config", g.Caddyfile)
 	cmd.Env = g.env
 	cmd.Stdout, cmd.Stderr = g.log, g.log
 	if err := cmd.Start(); err != nil {
@@ -162,7 +186,7 @@ func (g *Gateway) end(sig syscall.Signal) {
 // Command runs a subcommand of the binary with the gateway's environment and
 // returns what it printed.
 func (g *Gateway) Command(args ...string) (string, error) {
-	cmd := exec.Command(Binary(g.t), args...)
+	cmd := exec.Command(g.binary, args...)
 	cmd.Env = g.env
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

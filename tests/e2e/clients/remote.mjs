@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { callAllSeven } from './seven.mjs';
 
 const { MCP_URL, ISSUER, ROBOT, PERSON, MCP_REMOTE_CONFIG_DIR, PORT } = process.env;
 const report = { flavour: 'mcp-remote', authorizations: 0 };
@@ -68,6 +69,7 @@ send({ method: 'notifications/initialized' });
 report.tools = (await request('tools/list', {}))?.result?.tools?.map((t) => t.name) ?? [];
 const found = await request('tools/call', { name: 'search_apps', arguments: { page_size: 2 } });
 report.apps = found?.result?.structuredContent?.apps?.length ?? 0;
+report.seven = await callAllSeven(async (name, args) => (await request('tools/call', { name, arguments: args }))?.result);
 
 // End the access token only (RFC 7009), as its expiry would: mcp-remote has to
 // refresh at the next call.

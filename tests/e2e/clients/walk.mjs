@@ -6,6 +6,7 @@
 // Environment: MCP_URL, ISSUER, ROBOT, PERSON; DOCUMENT is the address of a
 // client's metadata document, with which it introduces itself.
 import { RobotProvider } from './provider.mjs';
+import { callAllSeven } from './seven.mjs';
 
 const flavour = process.argv[2];
 const { MCP_URL, ISSUER, ROBOT, PERSON, DOCUMENT } = process.env;
@@ -87,6 +88,7 @@ try {
   }
 }
 report.scopeAfterWrite = provider.saved.scope;
+report.seven = await callAllSeven((name, args) => call(client, name, args));
 
 // Revoke (RFC 7009) and see that the door is shut at once.
 const metadata = await (await fetch(`${ISSUER}/.well-known/oauth-authorization-server`)).json();
