@@ -32,18 +32,19 @@ var identityPrefixes = []string{"x-lumos-", "x-forwarded-", "x-auth-", "x-authen
 // server read them themselves and never forward them.
 func StripIdentity(r *http.Request) {
 	for name := range r.Header {
-		if identifies(name) {
+		if IsIdentity(name) {
 			delete(r.Header, name)
 		}
 	}
 	for name := range r.Trailer {
-		if identifies(name) {
+		if IsIdentity(name) {
 			delete(r.Trailer, name)
 		}
 	}
 }
 
-func identifies(name string) bool {
+// IsIdentity reports whether StripIdentity deletes a header of this name.
+func IsIdentity(name string) bool {
 	canonical := strings.NewReplacer("_", "-", ".", "-", " ", "-").Replace(strings.ToLower(name))
 	if strings.Contains(name, "_") || identityHeaders[canonical] {
 		return true
