@@ -264,6 +264,9 @@ func allowed(s *jsonschema.Schema) string {
 		return "one of " + enumerated(values, asIs, "or")
 	}
 	if s.Type == "" && s.Types == nil {
+		if s.Pattern != "" || s.MinLength != nil || s.MaxLength != nil {
+			return allowedOf("string", s)
+		}
 		return "what the schema says"
 	}
 	types := s.Types
@@ -299,7 +302,11 @@ func allowedOf(name string, s *jsonschema.Schema) string {
 
 // numberRule says the bounds of a number.
 func numberRule(s *jsonschema.Schema) string {
-	text := bounds(" from ", s.Minimum, s.Maximum, "")
+	before := " from "
+	if s.Minimum == nil || s.Maximum == nil {
+		before = " of "
+	}
+	text := bounds(before, s.Minimum, s.Maximum, "")
 	if s.ExclusiveMinimum != nil {
 		text += fmt.Sprintf(" more than %v", *s.ExclusiveMinimum)
 	}

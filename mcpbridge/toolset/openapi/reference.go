@@ -92,7 +92,7 @@ func (r *reader) flatten(v any) (flat map[string]any, followed []string, err err
 
 func (r *reader) flattenInto(flat map[string]any, v any, followed *[]string, chain int) error {
 	if chain > maxChain {
-		return fmt.Errorf("a schema consists of itself: %s", strings.Join((*followed)[:min(len(*followed), 3)], ", "))
+		return fmt.Errorf("a schema consists of more than 50 others, or of itself: %s", strings.Join((*followed)[:min(len(*followed), 3)], ", "))
 	}
 	if v == true {
 		return nil
