@@ -115,8 +115,18 @@ func TestEveryCaddyfileInTheDocumentsIsAdapted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for i := range pages {
+		if pages[i], err = filepath.Abs(pages[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	readme, err := filepath.Abs("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir("../docs") // where the files lie that the pages name
 	found := 0
-	for _, page := range append(pages, "../README.md") {
+	for _, page := range append(pages, readme) {
 		raw, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)

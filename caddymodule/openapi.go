@@ -223,6 +223,10 @@ func readDocument(path string) (*openapi.Document, string, error) {
 	if path == "" {
 		return nil, "", errors.New("toolset openapi needs the file of a document: write toolset openapi FILE { … }")
 	}
+	// Before it is opened: a pipe or a device would hold up the load.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, "", fmt.Errorf("the OpenAPI document cannot be read: %s is not a file", path)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, "", fmt.Errorf("the OpenAPI document cannot be read: %w", err)

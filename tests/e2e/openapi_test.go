@@ -180,3 +180,23 @@ func TestAToolsetIsMadeOfAnOpenAPIDocument(t *testing.T) {
 		}
 	}
 }
+
+func TestABackendWithoutADirectoryIsToldTheAddress(t *testing.T) {
+	document := filepath.Join(gateway.Root(), "tests", "appstore", "openapi.json")
+	root := filepath.Join(gateway.Root(), "Caddyfile")
+	toolset := strings.Replace(fmt.Sprintf(openAPIToolset, document), "\t\t\ttitle ", "\t\t\tdirectory none\n\t\t\ttitle ", 1)
+	g := gateway.Start(t, stack.Options{}, gateway.Variant(t, root, "\t\ttoolset appstore\n", toolset))
+	a := register(t, g)
+	tokens := connect(t, g, a, "member", "appstore:read")
+	if n := len(g.Stack.Backend.Requests()); n != 0 {
+		t.Errorf("the backend was asked %d times before consent", n)
+	}
+	r := must[assistant.CallResult](t)(a.Call(t.Context(), tokens.AccessToken, "list_apps", `{"size":1}`))
+	if r.Status != http.StatusOK || r.Result.IsError {
+		t.Fatalf("%d %s", r.Status, r.Body)
+	}
+	seen := g.Stack.Backend.Requests()
+	if len(seen) != 1 || seen[0].Subject != "email:"+g.Stack.User("member").Email {
+		t.Errorf("the backend saw %+v", seen)
+	}
+}
