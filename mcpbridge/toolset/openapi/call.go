@@ -117,7 +117,8 @@ func (t *Tool) read(raw []byte) (input, error) {
 	}
 	switch {
 	case body != nil:
-		in.request.Body = append(body, '}')
+		body = append(body, '}')
+		in.request.Body = body
 	case t.body && in.request.Body == nil:
 		in.request.Body = []byte(`{}`)
 	}

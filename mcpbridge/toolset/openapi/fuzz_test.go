@@ -2,7 +2,6 @@ package openapi_test
 
 import (
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -16,18 +15,14 @@ import (
 // FuzzLoad: whatever a document says, it is refused with a reason, or each of
 // its operations is refused with a reason or becomes a tool with valid schemas.
 func FuzzLoad(f *testing.F) {
-	for _, file := range []string{"../../../docs/billing.openapi.json", "../../../caddymodule/testdata/openapi/odd.yaml"} {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(string(raw))
-	}
+	// Short ones: the fuzzer spends its time on making long ones shorter.
 	f.Add(`{"openapi":"3.1.0","paths":{"/a":{"post":{"requestBody":{"content":{"application/json":{"schema":{"$ref":"#/paths"}}}}}}}}`)
 	f.Add("openapi: 3.0.0\npaths: {/a: {get: {parameters: [{$ref: '#/paths/~1a/get/parameters/0'}]}}}")
 	f.Add("openapi: 3.1.0\npaths: {/{a}: {put: {parameters: [{name: a, in: path, schema: {type: [string, integer]}}]}}}")
 	f.Add(`{"openapi":"3.1.0","paths":{"/a":{"get":{"responses":{"200":{"content":{"application/json":{"schema":{"allOf":[{"$ref":"#/paths/~1a/get/responses/200/content/application~1json/schema"}]}}}}}}}}}`)
 	f.Add("openapi: 3.1.0\npaths: {/a: {get: {parameters: [{name: a, in: query, schema: {minimum: 1, exclusiveMinimum: true, multipleOf: 0, pattern: '(', enum: []}}]}}}")
+	f.Add("openapi: 3.0.1\nservers: [{url: /v1}]\npaths: {/a: {delete: {operationId: x, parameters: [{name: X-A, in: header}], responses: {204: {}}}}}")
+	f.Add("openapi: 3.1.0\npaths: {/a: {post: {requestBody: {required: true, content: {application/json: {schema: {oneOf: [{type: string, nullable: true}, {properties: {a: {readOnly: true}}}]}}}}}}}")
 	f.Fuzz(func(t *testing.T, text string) {
 		d, err := openapi.Load([]byte(text))
 		if err != nil {

@@ -5,9 +5,13 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strconv"
 
 	"github.com/teamlumos/mcp-edge/mcpbridge/result"
 )
+
+// maxPattern bounds a pattern that is enforced here, in bytes.
+const maxPattern = 1000
 
 // copyBounds copies what bounds a value. OpenAPI 3.0 writes some of it in the way
 // of an older JSON Schema (OpenAPI 3.0.3 §4.7.24).
@@ -26,8 +30,14 @@ func copyBounds(out schema, flat map[string]any, types []string) error {
 		}
 		exclusive(out, flat, "exclusiveMinimum", "minimum")
 		exclusive(out, flat, "exclusiveMaximum", "maximum")
-		if n, ok := out["multipleOf"].(float64); ok && n <= 0 {
-			return fmt.Errorf("multipleOf is not more than 0")
+		if n, ok := out["multipleOf"].(float64); ok {
+			if n <= 0 {
+				return fmt.Errorf("multipleOf is not more than 0")
+			}
+			// 0.01 is no number of the machine, and 19.99 no multiple of it there.
+			if n != math.Trunc(n) {
+				delete(out, "multipleOf")
+			}
 		}
 	}
 	if has("string") {
@@ -37,7 +47,7 @@ func copyBounds(out schema, flat map[string]any, types []string) error {
 		pattern, _ := flat["pattern"].(string)
 		// One in the dialect of another language stays the backend's to check: it is
 		// shown with the description.
-		if _, err := regexp.Compile(pattern); err == nil && pattern != "" {
+		if _, err := regexp.Compile(pattern[:min(len(pattern), maxPattern+1)]); err == nil && pattern != "" && len(pattern) <= maxPattern {
 			out["pattern"] = pattern
 		}
 		if format, ok := flat["format"].(string); ok {
@@ -130,6 +140,9 @@ func describe(out schema, flat map[string]any) {
 	text = result.Line(text, maxSchemaText)
 	if pattern, ok := flat["pattern"].(string); ok && out["pattern"] == nil && out["type"] != nil {
 		text = result.Line(text+" Pattern: "+pattern, maxSchemaText)
+	}
+	if n, ok := flat["multipleOf"].(float64); ok && out["multipleOf"] == nil && out["type"] != nil {
+		text = result.Line(text+" A multiple of "+strconv.FormatFloat(n, 'f', -1, 64)+".", maxSchemaText)
 	}
 	if text != "" {
 		out["description"] = text
