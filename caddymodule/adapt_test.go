@@ -157,6 +157,8 @@ func FuzzCaddyfile(f *testing.F) {
 	} {
 		f.Add(block, "resource x\nupstream {\n")
 	}
+	f.Add("issuer https://localhost\nstore sqlite x", "toolset openapi ../docs/billing.openapi.json {\nscope a b\ntool x {\noperation listInvoices\nscope a\npermission a.b\n}\n}")
+	f.Add("issuer https://localhost\nstore sqlite x", "toolset openapi x {\ntool {\nwrite")
 	f.Fuzz(func(t *testing.T, app, bridge string) {
 		input := "{\nmcp_edge {\n" + app + "\n}\n}\nlocalhost {\nmcp_auth\nmcp_bridge /mcp {\n" + bridge + "\n}\n}\n"
 		raw, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(input), nil)

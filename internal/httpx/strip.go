@@ -32,19 +32,18 @@ var identityPrefixes = []string{"x-lumos-", "x-forwarded-", "x-auth-", "x-authen
 // server read them themselves and never forward them.
 func StripIdentity(r *http.Request) {
 	for name := range r.Header {
-		if IsIdentity(name) {
+		if identifies(name) {
 			delete(r.Header, name)
 		}
 	}
 	for name := range r.Trailer {
-		if IsIdentity(name) {
+		if identifies(name) {
 			delete(r.Trailer, name)
 		}
 	}
 }
 
-// IsIdentity reports whether StripIdentity deletes a header of this name.
-func IsIdentity(name string) bool {
+func identifies(name string) bool {
 	canonical := strings.NewReplacer("_", "-", ".", "-", " ", "-").Replace(strings.ToLower(name))
 	if strings.Contains(name, "_") || identityHeaders[canonical] {
 		return true
