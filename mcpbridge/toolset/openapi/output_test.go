@@ -60,6 +60,7 @@ func TestOnlyWhatIsPublishedLeaves(t *testing.T) {
 		{"an object or null", "{type: object, nullable: true, properties: {a: {type: string}}}", `null`, `{"result":null}`},
 		{"a map", "{type: object, additionalProperties: {type: integer}}", `{"a":1,"b":"x","c\u001b":3}`, `{"a":1}`},
 		{"an open object", "{type: object, additionalProperties: true}", `{"a":{"b":[1,"x",null,true]}}`, `{"a":{"b":[1,"x",null,true]}}`},
+		{"a member that is some object", "{type: object, properties: {a: {type: object}}}", `{"a":{"b":1},"c":1}`, `{"a":{"b":1}}`},
 		{"a member of which nothing is said", "{type: object, properties: {a: {}}}", `{"a":{"b":[1]},"c":1}`, `{"a":{"b":[1]}}`},
 		{"either", "{oneOf: [{type: object, properties: {a: {type: string}}}, {type: object, properties: {b: {type: integer}, a: {type: integer}}}]}", `{"a":1,"b":2,"c":3}`, `{"a":1,"b":2}`},
 		{"either, with what both have", "{type: object, properties: {k: {type: string}}, anyOf: [{properties: {a: {type: string}}}]}", `{"k":"x","a":"y","z":1}`, `{"k":"x","a":"y"}`},
@@ -125,5 +126,15 @@ func TestDeepAndWideAnswersOfWhichNothingIsSaidAreBounded(t *testing.T) {
 	content, text := answered(t, set, w, `{`+b.String()[1:]+`}`)
 	if n := strings.Count(content, `"k`); n != 500 || !strings.Contains(text, "1500 parts") {
 		t.Errorf("%d members, %q", n, text)
+	}
+}
+
+func TestAWriteWhoseAnswerIsNotDescribedTellsItsOutcomeOnly(t *testing.T) {
+	t.Parallel()
+	set, w := setOf(t, one(t, "POST /a", answers("{}")), config("POST /a"))
+	w.body = `{"id":"1","secret":"x"}`
+	r := call(t.Context(), set, `{}`)
+	if r.IsError || r.Structured != nil || r.Text != "Done." || r.WriteOutcome != "updated" || len(set.List()[0].OutputSchema) > 0 {
+		t.Errorf("%+v", r)
 	}
 }

@@ -29,6 +29,7 @@ type shape struct {
 	members     map[string]*shape
 	rest        *shape // of members without a name; nil: they are dropped
 	items       *shape // nil: lists are empty
+	open        bool   // rest is not written, but what JSON Schema makes of nothing
 	description string
 }
 
@@ -168,11 +169,16 @@ func (in *shapes) readMembers(s *shape, flat map[string]any, depth int) error {
 		// An object of which nothing is said is a map; one whose members are named
 		// has no others for us.
 		if len(properties) == 0 && flat["anyOf"] == nil && flat["oneOf"] == nil {
-			s.rest = &shape{any: true}
+			s.rest, s.open = &shape{any: true}, true
 		}
 	}
 	return nil
 }
+
+// saysNothing reports whether a document leaves open what a whole answer is.
+// Deeper down that is a member which was meant to be open; at the top it is a
+// description that was forgotten.
+func (s *shape) saysNothing() bool { return s.any || s.isObject() && s.open && len(s.members) == 0 }
 
 // join returns the shape of what may be either.
 func join(a, b *shape) *shape {
@@ -186,7 +192,7 @@ func join(a, b *shape) *shape {
 	}
 	j := &shape{
 		description: a.description, kinds: maps.Clone(a.kinds), rest: join(a.rest, b.rest), items: join(a.items, b.items),
-		members: maps.Clone(a.members),
+		members: maps.Clone(a.members), open: a.open && b.open,
 	}
 	maps.Copy(j.kinds, b.kinds)
 	if j.kinds["number"] {

@@ -200,7 +200,7 @@ func (t *Tool) setOutput(d *Document, o *operation) (json.RawMessage, error) {
 	if t.output, err = shapeOf(d.root, schemas); err != nil {
 		return nil, err
 	}
-	if t.output != nil && saysNothing(t.output) {
+	if t.output != nil && t.output.saysNothing() {
 		t.output = nil
 	}
 	if t.output == nil {
@@ -226,9 +226,6 @@ func (t *Tool) setOutput(d *Document, o *operation) (json.RawMessage, error) {
 
 // dialect is the JSON Schema of what is published.
 const dialect = "https://json-schema.org/draft/2020-12/schema"
-
-// saysNothing reports whether a document leaves open what an answer is.
-func saysNothing(s *shape) bool { return s.any }
 
 // answersOf returns the JSON schemas of an operation's successful answers.
 func answersOf(r *reader, o *operation) ([]any, error) {

@@ -182,6 +182,7 @@ func TestAnOperationThatCannotBeAToolIsRefusedWithTheReason(t *testing.T) {
 		{"a body that a DELETE needs", "DELETE /a", "requestBody: {required: true, content: {application/json: {schema: {type: object}}}}", "DELETE cannot carry"},
 		{"an answer that is no JSON", "GET /a", "responses: {200: {content: {text/csv: {}}}}", "text/csv: only JSON"},
 		{"an answer that is not described", "GET /a", "responses: {200: {content: {application/json: {schema: {}}}}}", "does not describe"},
+		{"an answer of which only the kind is said", "GET /a", "responses: {200: {content: {application/json: {schema: {type: object}}}}}", "does not describe"},
 		{"a server of its own", "GET /a", "servers: [{url: https://b.example}]", "servers of its own"},
 		{"OPTIONS", "OPTIONS /a", "summary: x", "cannot be a tool"},
 	} {
