@@ -115,8 +115,18 @@ func TestEveryCaddyfileInTheDocumentsIsAdapted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for i := range pages {
+		if pages[i], err = filepath.Abs(pages[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	readme, err := filepath.Abs("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir("../docs") // where the files lie that the pages name
 	found := 0
-	for _, page := range append(pages, "../README.md") {
+	for _, page := range append(pages, readme) {
 		raw, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
@@ -148,6 +158,8 @@ func FuzzCaddyfile(f *testing.F) {
 	} {
 		f.Add(block, "resource x\nupstream {\n")
 	}
+	f.Add("issuer https://localhost\nstore sqlite x", "toolset openapi ../docs/billing.openapi.json {\nscope a b\ntool x {\noperation listInvoices\nscope a\npermission a.b\n}\n}")
+	f.Add("issuer https://localhost\nstore sqlite x", "toolset openapi x {\ntool {\nwrite")
 	f.Fuzz(func(t *testing.T, app, bridge string) {
 		input := "{\nmcp_edge {\n" + app + "\n}\n}\nlocalhost {\nmcp_auth\nmcp_bridge /mcp {\n" + bridge + "\n}\n}\n"
 		raw, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(input), nil)

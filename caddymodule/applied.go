@@ -78,3 +78,22 @@ func fingerprintOf(a *App) string {
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }
+
+// fingerprintWithTools adds to the fingerprint what tools are made of and does
+// not stand in the configuration: a document that changed offers other tools
+// under the same lines.
+func (a *App) fingerprintWithTools() string {
+	sum := sha256.New()
+	documents := 0
+	for _, b := range a.bridges {
+		if b.declared != nil {
+			documents++
+			_, _ = fmt.Fprintf(sum, "%s %s\n", b.Resource, b.declared.digest) // a hash takes everything
+		}
+	}
+	if documents == 0 {
+		return a.fingerprint
+	}
+	_, _ = fmt.Fprintf(sum, "%s\n", a.fingerprint)
+	return hex.EncodeToString(sum.Sum(nil))
+}

@@ -32,7 +32,10 @@ func (a *App) build(run *running) error {
 		if err != nil {
 			return fmt.Errorf("mcp_bridge %s: %w", b.Path, err)
 		}
-		backends[b.Resource], people[b.Resource] = c, c
+		backends[b.Resource], people[b.Resource] = c, nil
+		if b.hasDirectory() {
+			people[b.Resource] = c
+		}
 	}
 	var documents document.Fetcher
 	if a.Registration.metadataDocuments() {
@@ -128,7 +131,7 @@ func (b *Bridge) newBackend(issuer string, rt *runtime) (*backend.Client, error)
 
 // newEndpoint makes the MCP endpoint of b.
 func (a *App) newEndpoint(run *running, b *Bridge, server *authz.Server, c *backend.Client) (http.Handler, error) {
-	kind := toolsets[b.Toolset]
+	kind := b.tools()
 	set, err := kind.build(c, a.log)
 	if err != nil {
 		return nil, err

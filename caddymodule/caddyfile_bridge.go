@@ -50,7 +50,10 @@ func parseAuthDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, er
 //
 //	mcp_bridge <path> {
 //	    resource <url>
-//	    toolset  <name>
+//	    toolset  appstore
+//	    toolset  openapi <file> {
+//	        …                    # see parseOpenAPI
+//	    }
 //	    audience <url>
 //	    alg      eddsa|es256
 //	    signature rfc9421
@@ -118,7 +121,7 @@ func (b *Bridge) parseLine(h httpcaddyfile.Helper, p *parser) (err error) {
 	case "resource":
 		b.Resource, err = p.checked(func(s string) error { return checkResource(s, b.Path) })
 	case "toolset":
-		b.Toolset, err = p.checked(checkToolset)
+		err = b.parseToolset(p)
 	case "initial_scopes":
 		b.InitialScopes, err = p.words()
 	case "audience":

@@ -26,8 +26,12 @@ type Bridge struct {
 	// are bound. Required.
 	Resource string `json:"resource,omitempty"`
 
-	// Which tools it offers: appstore. Required.
+	// Which tools it offers: appstore, or openapi for those of a document.
+	// Required.
 	Toolset string `json:"toolset,omitempty"`
+
+	// The tools of the toolset openapi, for which it is required.
+	OpenAPI *OpenAPI `json:"openapi,omitempty"`
 
 	// The scopes that assistants are told to ask for first; they ask for others
 	// when a call needs them. Default: all that the toolset recommends.
@@ -49,6 +53,7 @@ type Bridge struct {
 	UpstreamRaw json.RawMessage `json:"upstream,omitempty" caddy:"namespace=http.handlers inline_key=handler"`
 
 	app      *App
+	declared *declaredTools // of the toolset openapi
 	upstream *upstream
 	host     string // of the resource, as clients send it
 }
@@ -97,7 +102,7 @@ func (b *Bridge) check() error {
 	if err := checkResource(b.Resource, b.Path); err != nil {
 		return err
 	}
-	if err := checkToolset(b.Toolset); err != nil {
+	if err := b.checkTools(); err != nil {
 		return err
 	}
 	if err := b.checkInitialScopes(); err != nil {

@@ -11,11 +11,12 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/operator"
 	"github.com/teamlumos/mcp-edge/authz/policy"
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/appstore"
+	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/openapi"
 )
 
 // drainTimeout bounds how long a replaced configuration waits for its last
 // request: the longest tool call, and its audit event.
-const drainTimeout = appstore.MaxCall + 10*time.Second
+const drainTimeout = max(appstore.MaxCall, openapi.MaxCall) + 10*time.Second
 
 // running is what serves requests of one configuration.
 type running struct {
@@ -70,7 +71,7 @@ func (a *App) start() (*running, error) {
 		return nil, err
 	}
 	// Written before the first request is served under the new configuration.
-	if err := run.runtime.apply(a.ctx, run, a.fingerprint); err != nil {
+	if err := run.runtime.apply(a.ctx, run, a.fingerprintWithTools()); err != nil {
 		return nil, fmt.Errorf("auditing the configuration: %w", err)
 	}
 	run.runtime.metrics.setProfiles(a.profiles.IDs())
@@ -96,9 +97,12 @@ func (a *App) openSinks() (audit.Recorder, error) {
 
 // compile makes the policy, now that all resources are known.
 func (a *App) compile() (*policy.Policy, error) {
+	if err := a.checkPermissions(a.declaredPermissions()); err != nil {
+		return nil, err
+	}
 	cfg := policy.Config{Domains: a.domains()}
 	for _, b := range a.bridges {
-		t := toolsets[b.Toolset]
+		t := b.tools()
 		cfg.Resources = append(cfg.Resources, policy.Resource{
 			URL: b.Resource, Name: t.title, Scopes: t.scopes, InitialScopes: b.initialScopes(), Permissions: t.permissions,
 		})

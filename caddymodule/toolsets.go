@@ -15,7 +15,7 @@ import (
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/appstore"
 )
 
-// tools is a toolset that is compiled in.
+// tools is a toolset: what it is called, how it is granted, and what runs it.
 type tools struct {
 	title        string // shown to people
 	instructions string // read by models
@@ -25,8 +25,19 @@ type tools struct {
 	build        func(*backend.Client, *slog.Logger) (toolset.Set, error)
 }
 
-// toolsets are all of them, by the name that `toolset` takes.
+// toolsets are those that are compiled in, by the name that `toolset` takes.
 var toolsets = map[string]tools{"appstore": appStore()}
+
+// openAPIToolset is the name of toolsets that are made of a document.
+const openAPIToolset = "openapi"
+
+// tools returns the toolset of a bridge whose configuration was checked.
+func (b *Bridge) tools() tools {
+	if b.declared != nil {
+		return b.declared.tools
+	}
+	return toolsets[b.Toolset]
+}
 
 func appStore() tools {
 	var scopes []policy.Scope
@@ -47,8 +58,11 @@ func appStore() tools {
 
 // checkToolset accepts the name of a toolset.
 func checkToolset(name string) error {
+	if name == openAPIToolset {
+		return errors.New("toolset openapi needs a file and a block of tools: write toolset openapi FILE { scope …, tool … }")
+	}
 	if _, ok := toolsets[name]; !ok {
-		return fmt.Errorf("unknown toolset %q: %s", name, suggest(name, slices.Sorted(maps.Keys(toolsets))))
+		return fmt.Errorf("unknown toolset %q: %s", name, suggest(name, append(slices.Sorted(maps.Keys(toolsets)), openAPIToolset+" FILE")))
 	}
 	return nil
 }
@@ -56,7 +70,7 @@ func checkToolset(name string) error {
 // checkInitialScopes accepts scopes of the bridge's toolset.
 func (b *Bridge) checkInitialScopes() error {
 	var known []string
-	for _, scope := range toolsets[b.Toolset].scopes {
+	for _, scope := range b.tools().scopes {
 		known = append(known, scope.Name)
 	}
 	for _, name := range b.InitialScopes {
@@ -72,20 +86,36 @@ func (b *Bridge) initialScopes() []string {
 	if len(b.InitialScopes) > 0 {
 		return b.InitialScopes
 	}
-	return toolsets[b.Toolset].initial
+	return b.tools().initial
 }
 
-// checkPermission accepts a permission that some toolset has, or "*".
-func checkPermission(name string) error {
+// builtInPermissions lists the permissions of the toolsets that are compiled in.
+func builtInPermissions() []string {
 	var known []string
 	for _, t := range toolsets {
 		known = append(known, t.permissions...)
 	}
 	slices.Sort(known)
-	if name != "*" && !slices.Contains(known, name) {
-		return fmt.Errorf("unknown permission %q: %s, or * for all", name, suggest(name, slices.Compact(known)))
+	return slices.Compact(known)
+}
+
+// checkPermission refuses what is no permission of a built-in toolset and can be
+// none of another: a word of another form, or a slip of the pen. Whether a
+// toolset that stands elsewhere declares it is seen when all of the
+// configuration is there; see checkPermissions.
+func checkPermission(name string) error {
+	builtIn := builtInPermissions()
+	if name == "*" || slices.Contains(builtIn, name) {
+		return nil
+	}
+	if near := nearest(name, builtIn); near != "" || checkPermissionName(name) != nil {
+		return unknownPermission(name, builtIn)
 	}
 	return nil
+}
+
+func unknownPermission(name string, known []string) error {
+	return fmt.Errorf("unknown permission %q: %s, or * for all", name, suggest(name, known))
 }
 
 // algorithms are the JOSE names (RFC 8037 §3.1, RFC 7518 §3.1) of what `alg` takes.

@@ -32,8 +32,31 @@ func (a *App) Validate() error {
 	if !slices.ContainsFunc(a.Domains, func(d *Domain) bool { return d.Enabled }) {
 		a.log.Warn("no domain is enabled: nobody can sign in; add enabled to a domain")
 	}
+	if declared, ok := permissionsIn(a.ctx); ok { // otherwise Start sees to it
+		if err := a.checkPermissions(declared); err != nil {
+			return err
+		}
+	}
 	_, err := policy.New(policy.Config{Domains: a.domains()})
 	return err
+}
+
+// checkPermissions refuses a role that allows what no toolset has, whether built
+// in or declared by an mcp_bridge.
+func (a *App) checkPermissions(declared []string) error {
+	known := append(builtInPermissions(), declared...)
+	slices.Sort(known)
+	known = slices.Compact(known)
+	for _, d := range a.Domains {
+		for _, role := range d.Roles {
+			for _, name := range role.Allow {
+				if name != "*" && !slices.Contains(known, name) {
+					return fmt.Errorf("domain %s, role %s: %w", d.Name, role.Name, unknownPermission(name, known))
+				}
+			}
+		}
+	}
+	return nil
 }
 
 func (a *App) validateDomain(d *Domain) error {

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -8,17 +9,26 @@ import (
 // suggest returns the remedy for an unknown word: a likely intended one if
 // there is any, and the list of what is allowed.
 func suggest(word string, allowed []string) string {
-	list := "allowed are: " + strings.Join(allowed, ", ")
-	best, distance := "", 3
-	for _, candidate := range allowed {
-		if d := editDistance(strings.ToLower(word), candidate); d < distance && d < len(candidate) {
-			best, distance = candidate, d
-		}
+	const most = 40 // an operator's document may have hundreds
+	list := "allowed are: " + strings.Join(allowed[:min(len(allowed), most)], ", ")
+	if len(allowed) > most {
+		list += fmt.Sprintf(" and %d more", len(allowed)-most)
 	}
-	if best != "" {
+	if best := nearest(word, allowed); best != "" {
 		return "did you mean " + best + "? " + list
 	}
 	return list
+}
+
+// nearest returns the allowed word that was likely meant, or "".
+func nearest(word string, allowed []string) string {
+	best, distance := "", 3
+	for _, candidate := range allowed {
+		if d := editDistance(strings.ToLower(word), strings.ToLower(candidate)); d < distance && d < len(candidate) {
+			best, distance = candidate, d
+		}
+	}
+	return best
 }
 
 // editDistance is the number of inserted, deleted and replaced bytes between a

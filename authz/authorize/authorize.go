@@ -34,6 +34,9 @@ type Person struct {
 type Entry struct {
 	ID     string // the person's id at the backend; may be empty unless Active
 	Active bool
+	// Unlisted says that the resource has no directory: its backend is told the
+	// person's e-mail address, decides itself, and ID is empty.
+	Unlisted bool
 }
 
 // Directory knows the people of the backends.

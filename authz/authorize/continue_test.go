@@ -229,3 +229,12 @@ func TestASessionThatEndedMeanwhileLeavesNoApproval(t *testing.T) {
 		})
 	}
 }
+
+func TestAResourceWithoutADirectoryIsConsentedToByTheAddressAlone(t *testing.T) {
+	g := flowtest.New(t, flowtest.DefaultPolicy())
+	g.Directory.Set("ann@acme.com", authorize.Entry{Active: true, Unlisted: true})
+	p := g.Browser(t).SignIn(flowtest.Authorization(), flowtest.Ann())
+	if p.Status != http.StatusOK || p.Location != "" || !strings.Contains(p.Text(), "ann@acme.com") {
+		t.Errorf("got %d, Location %q: %s", p.Status, p.Location, p.Text())
+	}
+}

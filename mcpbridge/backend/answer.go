@@ -25,12 +25,13 @@ const (
 // errTooLarge says that an answer is longer than Config.MaxAnswer.
 var errTooLarge = errors.New("answer too large")
 
-// read returns the body of a, the answer to r, if it reports success.
+// read returns the body of a, the answer to r, if it reports success; nil if it
+// has none.
 func (c *Client) read(ctx context.Context, r *Request, a *http.Response) ([]byte, error) {
 	if a.StatusCode < 200 || a.StatusCode > 299 {
 		return nil, c.refusal(r, a)
 	}
-	if a.StatusCode == http.StatusNoContent {
+	if a.StatusCode == http.StatusNoContent || a.ContentLength == 0 {
 		return nil, nil
 	}
 	// From here on a write has most likely taken effect: whatever is wrong with

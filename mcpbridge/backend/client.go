@@ -79,9 +79,21 @@ func New(cfg Config) (*Client, error) {
 }
 
 // Do sends r once and returns the body of a 2xx answer, which is JSON, or nil
-// for 204. Every error is an *Error. A write is never sent a second time;
+// if it has none. Every error is an *Error. A write is never sent a second time;
 // whether it took effect when it failed is Error.OutcomeUnknown.
 func (c *Client) Do(ctx context.Context, r *Request) ([]byte, error) {
+	a, err := c.Exchange(ctx, r)
+	return a.Body, err
+}
+
+// Answer is an answer that reports success.
+type Answer struct {
+	Status int    // 200 to 299
+	Body   []byte // JSON, or nil if it has none
+}
+
+// Exchange is Do for callers to whom it matters how the backend reports success.
+func (c *Client) Exchange(ctx context.Context, r *Request) (Answer, error) {
 	deadline := c.cfg.ReadDeadline
 	if r.write() {
 		deadline = c.cfg.WriteDeadline
@@ -90,16 +102,20 @@ func (c *Client) Do(ctx context.Context, r *Request) ([]byte, error) {
 	defer cancel()
 	out, err := c.build(ctx, r)
 	if err != nil {
-		return nil, &Error{Kind: Internal, Cause: err}
+		return Answer{}, &Error{Kind: Internal, Cause: err}
 	}
 	// RoundTrip and not http.Client: redirects are answers, not instructions,
 	// and there are no cookies.
 	answer, err := c.cfg.Transport.RoundTrip(out)
 	if err != nil {
-		return nil, exchangeError(ctx, err, r.write() && maySent(err))
+		return Answer{}, exchangeError(ctx, err, r.write() && maySent(err))
 	}
 	defer func() { _ = answer.Body.Close() }()
-	return c.read(ctx, r, answer)
+	body, err := c.read(ctx, r, answer)
+	if err != nil {
+		return Answer{}, err
+	}
+	return Answer{Status: answer.StatusCode, Body: body}, nil
 }
 
 // build returns the HTTP request for r with its credential.
@@ -124,6 +140,9 @@ func (c *Client) build(ctx context.Context, r *Request) (*http.Request, error) {
 	}).WithContext(ctx)
 	out.Header["Accept"] = acceptJSON
 	out.Header["User-Agent"] = c.userAgent
+	for _, p := range r.Header {
+		out.Header[http.CanonicalHeaderKey(p.Name)] = []string{p.Value}
+	}
 	if len(r.Body) > 0 {
 		out.Header["Content-Type"] = contentJSON
 		// GetBody stays nil: a transport that wanted to send a write again

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -225,7 +226,7 @@ func TestOnlyKnownMethodsAreSent(t *testing.T) {
 		t.Error("something was sent")
 		return jsonAnswer(200, `{}`), nil
 	}))
-	for _, method := range []string{"", "PUT", "CONNECT", "get", "GET /x HTTP/1.1\r\nX: "} {
+	for _, method := range []string{"", "HEAD", "OPTIONS", "CONNECT", "get", "GET /x HTTP/1.1\r\nX: "} {
 		r := read()
 		r.Method = method
 		if _, err := c.Do(t.Context(), r); err == nil {
@@ -369,4 +370,74 @@ func TestAWriteIsSentOnceAndOnlyAFailedConnectProvesThatItWasNot(t *testing.T) {
 			t.Errorf("Do = %v", e)
 		}
 	})
+}
+
+func TestOtherWritesAreSentWithTheirBody(t *testing.T) {
+	t.Parallel()
+	var got []string
+	c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got = append(got, r.Method+" "+r.RequestURI+" "+string(body))
+		w.WriteHeader(http.StatusAccepted)
+	})
+	for _, method := range []string{http.MethodPut, http.MethodPatch} {
+		r := write()
+		r.Method, r.Slash = method, true
+		answer, err := c.Exchange(t.Context(), r)
+		if err != nil || answer.Status != http.StatusAccepted || answer.Body != nil {
+			t.Errorf("%s: %+v, %v", method, answer, err)
+		}
+	}
+	if want := []string{`PUT /appstore/access_request/ {"app_id":"a"}`, `PATCH /appstore/access_request/ {"app_id":"a"}`}; !slices.Equal(got, want) {
+		t.Errorf("sent %q", got)
+	}
+}
+
+func TestAListInAQueryKeepsItsCommasApart(t *testing.T) {
+	t.Parallel()
+	var got string
+	c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { got = r.URL.RawQuery })
+	r := read()
+	r.Query = []backend.Param{{Name: "a&b", List: []string{"1", "x,y", "&z=#"}}, {Name: "empty", List: []string{}}}
+	if _, err := c.Do(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if got != "a%26b=1,x%2Cy,%26z%3D%23&empty=" {
+		t.Errorf("query %q", got)
+	}
+}
+
+func TestAHeaderOfTheInterfaceIsSentAndAnyOtherRefused(t *testing.T) {
+	t.Parallel()
+	var got http.Header
+	c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { got = r.Header })
+	r := read()
+	r.Header = []backend.Param{{Name: "idempotency-key", Value: "k 1"}, {Name: "X-Tenant", Value: "a"}}
+	if _, err := c.Do(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if got.Get("Idempotency-Key") != "k 1" || got.Get("X-Tenant") != "a" {
+		t.Errorf("sent %v", got)
+	}
+	got = nil
+	for _, header := range []backend.Param{
+		{Name: "Authorization", Value: "x"}, {Name: "authorization", Value: "x"}, {Name: "Cookie", Value: "x"}, {Name: "Host", Value: "x"},
+		{Name: "Content-Type", Value: "x"}, {Name: "content-anything", Value: "x"}, {Name: "Proxy-Authorization", Value: "x"}, {Name: "Transfer-Encoding", Value: "x"},
+		{Name: "X-Forwarded-For", Value: "x"}, {Name: "X-User-Id", Value: "x"}, {Name: "x-lumos-user", Value: "x"}, {Name: "Remote_User", Value: "x"},
+		{Name: "X-Request-Id", Value: "x"}, {Name: "X-HTTP-Method-Override", Value: "DELETE"}, {Name: "DPoP", Value: "x"}, {Name: "", Value: "x"}, {Name: "X A", Value: "x"}, {Name: "X:", Value: "x"},
+		{Name: "X-A", Value: "a\r\nB: c"}, {Name: "X-A", Value: ""}, {Name: "X-A", Value: " a"}, {Name: "X-A", Value: "\u00e4"}, {Name: "X-A", Value: strings.Repeat("a", 513)},
+	} {
+		r := read()
+		r.Header = []backend.Param{header}
+		if _, err := c.Do(t.Context(), r); !errors.Is(err, backend.ErrHeader) {
+			t.Errorf("%q was accepted: %v", header, err)
+		}
+	}
+	r.Header = []backend.Param{{Name: "X-A", Value: "1"}, {Name: "x-a", Value: "2"}}
+	if _, err := c.Do(t.Context(), r); !errors.Is(err, backend.ErrHeader) {
+		t.Errorf("a field twice: %v", err)
+	}
+	if got != nil {
+		t.Errorf("something was sent: %v", got)
+	}
 }

@@ -5,20 +5,27 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+
+	"github.com/teamlumos/mcp-edge/internal/httpx"
 )
 
 // Bounds of a request, in bytes.
 const (
 	maxSegment = 128
 	maxQuery   = 8 << 10
+	maxHeader  = 512 // the value of a header field
 )
 
 // ErrSegment says that a path segment is not one: it could change the path.
 var ErrSegment = errors.New("backend: not a path segment")
 
-// errQuery says that the query would be longer than servers take.
-var errQuery = errors.New("backend: query too long")
+// ErrQuery says that the query would be longer than servers take.
+var ErrQuery = errors.New("backend: query too long")
+
+// ErrHeader says that a header field is not one that a caller may set.
+var ErrHeader = errors.New("backend: not a header field of the interface")
 
 // Person is on whose behalf a request runs, and through which assistant.
 type Person struct {
@@ -29,23 +36,33 @@ type Person struct {
 	TXN      string // audit request id; also sent as X-Request-Id
 }
 
-// Param is one query parameter. A name may be repeated.
-type Param struct{ Name, Value string }
+// Param is one parameter. A name may be repeated in a query, not in a header.
+type Param struct {
+	Name, Value string
+	// List, in a query, stands instead of Value: its values are joined by commas,
+	// which no value can hold unescaped.
+	List []string
+}
 
 // Request is one request to the backend. No part can change another: segments
-// are checked, values are encoded, and there is no place for a header.
+// are checked, values are encoded, and no header says whom the request is for.
 type Request struct {
 	Person Person
 	// Scope and Permissions are what this request needs; they are asserted.
 	Scope       string
 	Permissions []string
 
-	Method string // GET, POST or DELETE
+	Method string // GET, POST, PUT, PATCH or DELETE
 	// Path holds the segments, each by itself: 1–128 characters of
 	// [A-Za-z0-9._~-], but not "." or "..".
-	Path  []string
+	Path []string
+	// Slash says that the path ends with a slash.
+	Slash bool
 	Query []Param
-	Body  []byte // JSON, or nil
+	// Header holds further fields of the backend's interface. Their names pass
+	// ValidHeader and their values are visible ASCII of at most 512 bytes.
+	Header []Param
+	Body   []byte // JSON, or nil
 }
 
 // write reports whether r may change something. Such a request is sent once.
@@ -65,6 +82,9 @@ func (r *Request) path() (string, error) {
 	}
 	if b.Len() == 0 {
 		return "", ErrSegment
+	}
+	if r.Slash {
+		b.WriteByte('/')
 	}
 	return b.String(), nil
 }
@@ -97,10 +117,18 @@ func (r *Request) query() (string, error) {
 		}
 		b.WriteString(url.QueryEscape(p.Name))
 		b.WriteByte('=')
-		b.WriteString(url.QueryEscape(p.Value))
+		if p.List == nil {
+			b.WriteString(url.QueryEscape(p.Value))
+		}
+		for i, value := range p.List {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			b.WriteString(url.QueryEscape(value))
+		}
 	}
 	if b.Len() > maxQuery {
-		return "", errQuery
+		return "", ErrQuery
 	}
 	return b.String(), nil
 }
@@ -112,11 +140,50 @@ func (r *Request) check() error {
 		if len(r.Body) > 0 {
 			return fmt.Errorf("backend: %s with a body", r.Method)
 		}
-	case http.MethodPost:
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
 	default:
 		return fmt.Errorf("backend: method %q is not used", r.Method)
 	}
+	for i, p := range r.Header {
+		same := func(other Param) bool { return strings.EqualFold(other.Name, p.Name) }
+		if !ValidHeader(p.Name) || !validValue(p.Value) || slices.ContainsFunc(r.Header[:i], same) {
+			return ErrHeader
+		}
+	}
 	return nil
+}
+
+// ValidHeader reports whether a parameter may be sent as the header field of
+// this name: a token (RFC 9110 §5.1) that neither says whom a request is for nor
+// steers HTTP itself.
+func ValidHeader(name string) bool {
+	for i := range len(name) {
+		switch c := name[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-':
+		default:
+			return false
+		}
+	}
+	lower := strings.ToLower(name)
+	return name != "" && len(name) <= maxSegment && !ownHeaders[lower] && !httpx.IsIdentity(name) &&
+		!slices.ContainsFunc(ownPrefixes, func(prefix string) bool { return strings.HasPrefix(lower, prefix) })
+}
+
+// ownHeaders are fields that this package, the transport or HTTP itself sets.
+var ownHeaders = map[string]bool{
+	"authorization": true, "cookie": true, "set-cookie": true, "host": true, "accept": true, "user-agent": true,
+	"connection": true, "keep-alive": true, "te": true, "trailer": true, "transfer-encoding": true, "upgrade": true,
+	"expect": true, "via": true, "max-forwards": true, "range": true, "date": true, "origin": true, "referer": true,
+	"x-http-method": true, "x-http-method-override": true, "x-method-override": true, "x-original-url": true, "x-rewrite-url": true,
+}
+
+// ownPrefixes are families of such fields.
+var ownPrefixes = []string{"content-", "proxy-", "accept-", "access-control-", "sec-"}
+
+// validValue reports whether s can be the value of a header field as it is.
+func validValue(s string) bool {
+	return s != "" && len(s) <= maxHeader && strings.TrimSpace(s) == s &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 // validToken reports whether s can be a header value as it is: visible ASCII.

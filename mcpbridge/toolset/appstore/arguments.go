@@ -65,5 +65,5 @@ func (a *getRequestArgs) intent() string      { return a.Telemetry.Intent }
 func (a *submitArgs) intent() string          { return a.Telemetry.Intent }
 func (a *cancelArgs) intent() string          { return a.Telemetry.Intent }
 
-// arguments is what all of them have.
-type arguments interface{ intent() string }
+// typed is what all of them have.
+type typed interface{ intent() string }

@@ -11,6 +11,7 @@ import (
 	"github.com/teamlumos/mcp-edge/mcpbridge"
 	"github.com/teamlumos/mcp-edge/mcpbridge/backend"
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset"
+	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/fault"
 )
 
 // call is a tool call on its way to the backend.
@@ -66,8 +67,8 @@ func (s *Set) me(ctx context.Context, c *call) (string, error) {
 		return "", err
 	}
 	if cmp.Or(u.Status, backend.StatusActive) != backend.StatusActive {
-		f := fail(codeNotAllowed, "The user's account at the App Store is not active. %s", sayTellUser)
-		f.reason, f.outcome = reason.UserNotActive, outcomeDenied
+		f := fault.New(fault.NotAllowed, "The user's account at the App Store is not active. %s", fault.SayTellUser)
+		f.Reason, f.Outcome = reason.UserNotActive, fault.Denied
 		return "", f
 	}
 	return u.ID, nil

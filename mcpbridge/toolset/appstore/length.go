@@ -3,6 +3,8 @@ package appstore
 import (
 	"slices"
 	"strings"
+
+	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/fault"
 )
 
 // unlimited is the label of access without end, which a request expresses by
@@ -42,12 +44,12 @@ func chooseLength(offered []string, asked, preset string) (string, error) {
 		if sameLabel(asked, unlimited) {
 			return "", nil
 		}
-		return "", invalid(codeLengthNotOffered, "This request has no choice of access length. Nothing was submitted. Call again without access_length.")
+		return "", fault.Invalid(codeLengthNotOffered, "This request has no choice of access length. Nothing was submitted. Call again without access_length.")
 	case asked != "":
 		if label := find(offered, asked); label != "" {
 			return bounded(label), nil
 		}
-		return "", invalid(codeLengthNotOffered, "This access length is not offered. Nothing was submitted. Ask the user which of these to take and call again: %s.", listed(offered))
+		return "", fault.Invalid(codeLengthNotOffered, "This access length is not offered. Nothing was submitted. Ask the user which of these to take and call again: %s.", listed(offered))
 	case len(offered) == 0:
 		return "", nil
 	}
@@ -57,7 +59,7 @@ func chooseLength(offered []string, asked, preset string) (string, error) {
 	if len(offered) == 1 {
 		return bounded(offered[0]), nil
 	}
-	return "", invalid(codeNeedLength, "An access length must be chosen. Nothing was submitted. Ask the user which of these to take and call again with access_length: %s.", listed(offered))
+	return "", fault.Invalid(codeNeedLength, "An access length must be chosen. Nothing was submitted. Ask the user which of these to take and call again with access_length: %s.", listed(offered))
 }
 
 // bounded returns how a chosen length is named in a request.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/teamlumos/mcp-edge/internal/reason"
 	"github.com/teamlumos/mcp-edge/mcpbridge/backend"
+	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/fault"
 )
 
 const (
@@ -159,13 +160,13 @@ func (s *Set) cancelRequest(ctx context.Context, c *call, a *cancelArgs) (answer
 		return done, err
 	}
 	if r.Status == statusCancelled {
-		done.outcome = outcomeDeduped
-		done.view = &cancelView{Outcome: outcomeDeduped, Request: viewRequest(&r, me), NextStep: "It was cancelled before. Nothing more to do."}
+		done.outcome = fault.Deduped
+		done.view = &cancelView{Outcome: fault.Deduped, Request: viewRequest(&r, me), NextStep: "It was cancelled before. Nothing more to do."}
 		return done, nil
 	}
 	if state := stateOf(r.Status); state != stateOpen {
-		f := invalid(codeRequestNotOpen, "Only an open request can be cancelled; this one is %s. %s", state, sayTellUser)
-		f.reason = reason.BackendRefused
+		f := fault.Invalid(codeRequestNotOpen, "Only an open request can be cancelled; this one is %s. %s", state, fault.SayTellUser)
+		f.Reason = reason.BackendRefused
 		return done, f
 	}
 	del := c.request(http.MethodDelete, needCancel, "appstore", "access_requests", a.RequestID)
@@ -177,7 +178,7 @@ func (s *Set) cancelRequest(ctx context.Context, c *call, a *cancelArgs) (answer
 	}
 	// The backend confirms without a body: what it was told is what it is now.
 	r.Status = statusCancelled
-	done.outcome = outcomeUpdated
-	done.view = &cancelView{Outcome: outcomeUpdated, Request: viewRequest(&r, me), NextStep: "The request is cancelled. Tell the user."}
+	done.outcome = fault.Updated
+	done.view = &cancelView{Outcome: fault.Updated, Request: viewRequest(&r, me), NextStep: "The request is cancelled. Tell the user."}
 	return done, nil
 }

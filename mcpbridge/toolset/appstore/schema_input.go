@@ -1,33 +1,23 @@
 package appstore
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/arguments"
+)
 
 // The input schemas (JSON Schema 2020-12). They are what is published and what
 // is enforced: every string and array is bounded, no property is open.
 
-// The patterns of text. violation.go says each of them in words.
 const (
-	// idPattern admits what can be one path segment: no dot at the start, so
-	// neither "." nor "..", and nothing that needs an escape.
-	idPattern = `^[A-Za-z0-9_-][A-Za-z0-9._~-]*$`
-	// linePattern admits text without control characters.
-	linePattern = `^[^\x00-\x1f\x7f]*$`
-	// prosePattern admits text with at least one visible character; of the
-	// control characters only tab and line breaks.
-	prosePattern = `^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$`
-)
-
-const (
-	idSchema = `"type":"string","maxLength":128,"pattern":"` + idPattern + `"`
+	idSchema = `"type":"string","maxLength":128,"pattern":"` + arguments.ID + `"`
 
 	pageProperty = `"page":{"type":"integer","minimum":1,"maximum":10000,"default":1,` +
 		`"description":"Page of the results, from 1. Ask for the next one while has_more is true."}`
-	telemetryProperty = `"telemetry":{"type":"object","additionalProperties":false,"properties":{` +
-		`"intent":{"type":"string","maxLength":500,"description":"One sentence: what the user wants to achieve. Written to the company's audit trail."}},` +
-		`"description":"Optional. Not needed for the result."}`
-	appIDProperty = `"app_id":{` + idSchema + `,"description":"The app's id, from search_apps. Not its name."}`
-	requestIDProp = `"request_id":{` + idSchema + `,"description":"The access request's id, from list_access_requests or submit_access_request."}`
-	permissionIDs = `"permission_ids":{"type":"array","minItems":1,"maxItems":20,"uniqueItems":true,"items":{` + idSchema + `},` +
+	telemetryProperty = `"telemetry":` + arguments.Telemetry
+	appIDProperty     = `"app_id":{` + idSchema + `,"description":"The app's id, from search_apps. Not its name."}`
+	requestIDProp     = `"request_id":{` + idSchema + `,"description":"The access request's id, from list_access_requests or submit_access_request."}`
+	permissionIDs     = `"permission_ids":{"type":"array","minItems":1,"maxItems":20,"uniqueItems":true,"items":{` + idSchema + `},` +
 		`"description":"Ids from list_requestable_permissions. Leave out where get_app says permission_selection is none."}`
 )
 
@@ -38,8 +28,8 @@ func object(required, properties string) string {
 }
 
 var (
-	lineSchema  = `"type":"string","pattern":"` + escaped(linePattern) + `"`
-	proseSchema = `"type":"string","minLength":1,"pattern":"` + escaped(prosePattern) + `"`
+	lineSchema  = `"type":"string","pattern":"` + escaped(arguments.Line) + `"`
+	proseSchema = `"type":"string","minLength":1,"pattern":"` + escaped(arguments.Prose) + `"`
 )
 
 // escaped returns a pattern as part of a JSON string.

@@ -15,6 +15,8 @@ import (
 	"github.com/teamlumos/mcp-edge/mcpbridge/backend"
 	"github.com/teamlumos/mcp-edge/mcpbridge/result"
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset"
+	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/arguments"
+	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/fault"
 )
 
 // readBudget bounds all reads of one call together; a write has the backend's
@@ -26,9 +28,6 @@ const readBudget = 10 * time.Second
 // Whoever replaces a configuration waits this long for its calls, because a
 // write that was sent must be seen to its end.
 const MaxCall = lockWait + readBudget + backend.DefaultWriteDeadline
-
-// maxIntent is what is audited of telemetry.intent, in characters.
-const maxIntent = 500
 
 // Backend carries requests to the App Store; *backend.Client is one. Its errors
 // are *backend.Error.
@@ -75,15 +74,15 @@ type answer struct {
 // bind makes a runner of a method that takes the typed arguments A.
 func bind[A any, P interface {
 	*A
-	arguments
+	typed
 }](method func(*Set, context.Context, *call, P) (answer, error)) runner {
 	return func(ctx context.Context, s *Set, c *call, input *jsonschema.Resolved, raw []byte) (answer, string, error) {
 		args := P(new(A))
-		if err := decode(input, raw, args); err != nil {
-			return answer{}, "", invalid(codeInvalidArguments, "The arguments do not match the tool's schema: %v. Nothing was done. Correct them and call again.", err)
+		if err := arguments.Decode(input, raw, args); err != nil {
+			return answer{}, "", fault.Mismatch(err)
 		}
 		a, err := method(s, ctx, c, args)
-		return a, result.Text(args.intent(), maxIntent), err
+		return a, result.Text(args.intent(), arguments.MaxIntent), err
 	}
 }
 
@@ -98,11 +97,11 @@ func New(cfg Config) (*Set, error) {
 	}
 	s := &Set{backend: cfg.Backend, log: cfg.Log, entries: make(map[string]*entry)}
 	for _, d := range definitions {
-		input, err := compile(d.input)
+		input, err := arguments.Compile(d.input)
 		if err != nil {
 			return nil, fmt.Errorf("appstore: input of %s: %w", d.name, err)
 		}
-		if _, err := compile(d.output); err != nil {
+		if _, err := arguments.Compile(d.output); err != nil {
 			return nil, fmt.Errorf("appstore: output of %s: %w", d.name, err)
 		}
 		tool := toolset.Tool{
@@ -123,10 +122,10 @@ func (s *Set) List() []toolset.Tool { return s.tools }
 func (s *Set) Call(ctx context.Context, tc *toolset.Call) toolset.Result {
 	e, ok := s.entries[tc.Tool]
 	if !ok {
-		return fail(codeUnknownTool, "There is no tool of this name. Call tools/list.").result()
+		return fault.New(fault.UnknownTool, "There is no tool of this name. Call tools/list.").Result()
 	}
 	if tc.Principal == nil {
-		return fail(codeInternal, "The gateway failed. %s", sayTellUser).result()
+		return fault.New(fault.Internal, "The gateway failed. %s", fault.SayTellUser).Result()
 	}
 	if !e.Need.Write {
 		var cancel context.CancelFunc
@@ -143,35 +142,28 @@ func (s *Set) Call(ctx context.Context, tc *toolset.Call) toolset.Result {
 // finish turns what a tool returned into the result of the call.
 func (s *Set) finish(ctx context.Context, e *entry, c *call, a answer, err error) toolset.Result {
 	if err != nil {
-		f := asFailure(err)
+		words := wordsOf(e.Name)
+		f := words.Of(err)
 		if e.Need.Write {
-			f = asWriteFailure(err, checkOf(e.Name))
+			f = words.OfWrite(err)
 		} else {
-			f.outcome = ""
+			f.Outcome = ""
 		}
-		if f.code == codeInternal || f.code == codeRefusedGateway || f.code == codeBadAnswer {
-			s.log.ErrorContext(ctx, "tool failed", "tool", e.Name, "code", f.code, "request_id", c.person.TXN, "error", err)
+		if f.Ours() {
+			s.log.ErrorContext(ctx, "tool failed", "tool", e.Name, "code", f.Code, "request_id", c.person.TXN, "error", err)
 		}
-		r := f.result()
+		r := f.Result()
 		r.TargetResourceID = a.target
 		return r
 	}
 	structured, err := result.Encode(a.view)
 	if err != nil {
 		s.log.ErrorContext(ctx, "encoding a result", "tool", e.Name, "request_id", c.person.TXN, "error", err)
-		r := fail(codeInternal, "The gateway could not return the result. %s", sayCheckRequest).result()
+		r := fault.New(fault.Internal, "The gateway could not return the result. %s", sayCheckRequest).Result()
 		r.TargetResourceID, r.WriteOutcome = a.target, a.outcome
 		return r
 	}
 	return toolset.Result{Structured: structured, TargetResourceID: a.target, WriteOutcome: a.outcome}
-}
-
-// checkOf says how to find out what became of a write.
-func checkOf(tool string) string {
-	if tool == toolSubmit {
-		return sayCheckSubmit
-	}
-	return sayCheckRequest
 }
 
 // definition is one line of the table of tools.

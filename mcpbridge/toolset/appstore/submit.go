@@ -12,6 +12,7 @@ import (
 	"github.com/teamlumos/mcp-edge/internal/reason"
 	"github.com/teamlumos/mcp-edge/mcpbridge/backend"
 	"github.com/teamlumos/mcp-edge/mcpbridge/result"
+	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/fault"
 )
 
 const (
@@ -58,9 +59,9 @@ func (s *Set) submit(ctx context.Context, c *call, a *submitArgs) (answer, error
 			return done, err
 		}
 		if open != nil {
-			done.target, done.outcome = open.ID, outcomeDeduped
+			done.target, done.outcome = open.ID, fault.Deduped
 			done.view = &submitView{
-				Outcome: outcomeDeduped, Request: viewRequest(open, me),
+				Outcome: fault.Deduped, Request: viewRequest(open, me),
 				NextStep: "The user already has this open request; nothing was submitted. " + stepOf(open.Status),
 			}
 			return done, nil
@@ -70,9 +71,9 @@ func (s *Set) submit(ctx context.Context, c *call, a *submitArgs) (answer, error
 	if err != nil {
 		return done, err
 	}
-	done.target, done.outcome = made.ID, outcomeCreated
+	done.target, done.outcome = made.ID, fault.Created
 	done.view = &submitView{
-		Outcome: outcomeCreated, AccessLength: body.AccessLength,
+		Outcome: fault.Created, AccessLength: body.AccessLength,
 		Request: viewRequest(&made, me), NextStep: stepOf(made.Status),
 	}
 	return done, nil
@@ -91,7 +92,7 @@ func (s *Set) turn(ctx context.Context, c *call, appID string) (me string, relea
 	// domain is a name.
 	release, err = s.locks.Take(ctx, c.person.Domain+"\x00"+me+"\x00"+appID)
 	if err != nil {
-		return "", nil, fail(codeBusy, "Another request of the user for this app is being submitted. Nothing was submitted by this call. Call list_access_requests in a minute.")
+		return "", nil, fault.New(codeBusy, "Another request of the user for this app is being submitted. Nothing was submitted by this call. Call list_access_requests in a minute.")
 	}
 	return me, release, nil
 }
@@ -112,7 +113,7 @@ func (s *Set) plan(ctx context.Context, c *call, a *submitArgs) (newRequest, err
 	}
 	offered, ok := offeredLengths(&settings, chosen)
 	if !ok {
-		return newRequest{}, invalid(codeLengthNotOffered, "The chosen permissions offer no access length in common. Nothing was submitted. Submit one request for each of them.")
+		return newRequest{}, fault.Invalid(codeLengthNotOffered, "The chosen permissions offer no access length in common. Nothing was submitted. Submit one request for each of them.")
 	}
 	length, err := chooseLength(offered, a.AccessLength, settings.Provisioning.DefaultLength)
 	if err != nil {
@@ -125,13 +126,13 @@ func (s *Set) plan(ctx context.Context, c *call, a *submitArgs) (newRequest, err
 
 // elsewhere says that access is requested at address, or, if that is none that
 // may be shown, by some other way.
-func elsewhere(address string) *failure {
+func elsewhere(address string) *fault.Failure {
 	const text = "Access to this app is not requested in the App Store. Nothing was submitted. "
-	f := fail(codeRedirect, text+"Give the user this address: %s", address)
+	f := fault.New(codeRedirect, text+"Give the user this address: %s", address)
 	if address == "" {
-		f = fail(codeRedirect, text+"Tell the user to ask their administrator how it is.")
+		f = fault.New(codeRedirect, text+"Tell the user to ask their administrator how it is.")
 	}
-	f.reason, f.outcome = reason.BackendRefused, outcomeDenied
+	f.Reason, f.Outcome = reason.BackendRefused, fault.Denied
 	return f
 }
 
@@ -141,11 +142,11 @@ func (s *Set) choosePermissions(ctx context.Context, c *call, a *submitArgs, set
 	selection := selectionOf(settings)
 	switch {
 	case selection == selectNone && len(a.PermissionIDs) > 0:
-		return nil, invalid(codeNotSelectable, "This app is requested as a whole; permissions cannot be chosen. Nothing was submitted. Call again without permission_ids.")
+		return nil, fault.Invalid(codeNotSelectable, "This app is requested as a whole; permissions cannot be chosen. Nothing was submitted. Call again without permission_ids.")
 	case selection == selectNone, selection == selectUnknown && len(a.PermissionIDs) == 0:
 		return nil, nil
 	case selection == selectOne && len(a.PermissionIDs) > 1:
-		return nil, invalid(codeOnePermission, "This app takes one permission at a time. Nothing was submitted. Ask the user which one, or submit one request for each.")
+		return nil, fault.Invalid(codeOnePermission, "This app takes one permission at a time. Nothing was submitted. Ask the user which one, or submit one request for each.")
 	}
 	chosen := make([]wirePermission, 0, len(a.PermissionIDs))
 	for page := 1; page <= permissionPages; page++ {
@@ -174,7 +175,7 @@ func (s *Set) choosePermissions(ctx context.Context, c *call, a *submitArgs, set
 			break
 		}
 	}
-	return nil, invalid(codeNotRequestable, "At least one of permission_ids cannot be requested for this app. Nothing was submitted. Take ids from list_requestable_permissions with the same app_id.")
+	return nil, fault.Invalid(codeNotRequestable, "At least one of permission_ids cannot be requested for this app. Nothing was submitted. Take ids from list_requestable_permissions with the same app_id.")
 }
 
 // needPermission says that one of the choices must be named; nil if there is
@@ -188,7 +189,7 @@ func needPermission(choices []wirePermission) error {
 	for i := range choices[:min(len(choices), listedPermissions)] {
 		labels = append(labels, choices[i].Label+" ("+choices[i].ID+")")
 	}
-	return invalid(codeNeedPermission, "A permission must be chosen for this app. Nothing was submitted. "+
+	return fault.Invalid(codeNeedPermission, "A permission must be chosen for this app. Nothing was submitted. "+
 		"Ask the user and call again with permission_ids; list_requestable_permissions shows all. The first ones: %s.", listed(labels))
 }
 

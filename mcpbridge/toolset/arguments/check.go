@@ -1,4 +1,4 @@
-package appstore
+package arguments
 
 import (
 	"errors"
@@ -18,14 +18,15 @@ var errRef = errors.New("schema has a reference")
 var (
 	errNotJSON  = errors.New("the arguments are not one JSON object with unique names in valid UTF-8")
 	errMismatch = errors.New(mismatch)
+	errBeyond   = errors.New("a number in the arguments is larger than numbers can be")
 )
 
 // maxArguments bounds the arguments of a call, in bytes. The longest that match
 // a schema are half of that, escaped as wastefully as JSON allows.
 const maxArguments = 64 << 10
 
-// compile returns the checker of a schema.
-func compile(schema string) (*jsonschema.Resolved, error) {
+// Compile returns the checker of a schema, which must not refer to another.
+func Compile(schema string) (*jsonschema.Resolved, error) {
 	// References are not used here, and none may ever be fetched.
 	if strings.Contains(schema, `"$ref"`) {
 		return nil, errRef
@@ -41,23 +42,20 @@ func compile(schema string) (*jsonschema.Resolved, error) {
 	return resolved, nil
 }
 
-// decode reads arguments into the struct v points to, if they match the schema.
-// The error's text is for the model that wrote them.
-//
-// The schema that is published is the one that is enforced; so that the two
-// cannot differ, arguments are first read into plain values and checked, then
-// read into v, which refuses whatever v does not know. Names are
-// case-sensitive and duplicates are refused (RFC 8259 §4 leaves both open).
-func decode(schema *jsonschema.Resolved, raw []byte, v any) error {
+// Check returns nil if arguments match the schema. The error's text is for the
+// model that wrote them. Names are case-sensitive and duplicates are refused at
+// every depth (RFC 8259 §4 leaves both open).
+func Check(schema *jsonschema.Resolved, raw []byte) error {
 	if len(raw) > maxArguments {
 		return fmt.Errorf("the arguments are longer than %d bytes", maxArguments)
 	}
 	var instance any
 	err := json.Unmarshal(raw, &instance)
+	beyond := false
 	if outOfRange := new(json.SemanticError); errors.As(err, &outOfRange) {
 		// Well-formed, with a number beyond a float64: read again, so that the
 		// answer can name it.
-		instance = nil
+		instance, beyond = nil, true
 		err = json.Unmarshal(raw, &instance, saturated)
 	}
 	if err != nil {
@@ -67,8 +65,24 @@ func decode(schema *jsonschema.Resolved, raw []byte, v any) error {
 		// The checker's own words quote the schema and values of Go.
 		return errors.New(violation("", schema.Schema(), instance))
 	}
+	if beyond {
+		return errBeyond // no schema bounds it, but nobody can read it either
+	}
+	return nil
+}
+
+// Decode reads arguments into the struct v points to, if they match the schema.
+// The error's text is for the model that wrote them.
+//
+// The schema that is published is the one that is enforced; so that the two
+// cannot differ, arguments are first read into plain values and checked, then
+// read into v, which refuses whatever v does not know.
+func Decode(schema *jsonschema.Resolved, raw []byte, v any) error {
+	if err := Check(schema, raw); err != nil {
+		return err
+	}
 	if err := json.Unmarshal(raw, v, json.RejectUnknownMembers(true), integral); err != nil {
-		return errMismatch // the schema admits what v does not: a fault of this package
+		return errMismatch // the schema admits what v does not: a fault of the tool
 	}
 	return nil
 }
