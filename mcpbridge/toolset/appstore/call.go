@@ -18,6 +18,21 @@ type call struct {
 	principal *mcpbridge.Principal
 	person    backend.Person
 	need      mcpbridge.Need // of the tool
+	// begin must succeed immediately before a write is sent; nil where nothing is
+	// to be remembered of it.
+	begin func() error
+	begun bool // begin was called, and the write sent
+}
+
+// send sends the write of a call, once it is remembered where that was asked for.
+func (s *Set) send(ctx context.Context, c *call, r *backend.Request) ([]byte, error) {
+	if c.begin != nil {
+		if err := c.begin(); err != nil {
+			return nil, &notBegunError{err}
+		}
+	}
+	c.begun = true
+	return s.backend.Do(ctx, r)
 }
 
 func newCall(tc *toolset.Call, need mcpbridge.Need) *call {

@@ -37,6 +37,9 @@ const (
 	codeNeedLength       = "access_length_required"
 	codeLengthNotOffered = "access_length_not_offered"
 	codeRequestNotOpen   = "request_not_open"
+	codeKeyReused        = "idempotency_key_reused"
+	codeKeyBusy          = "idempotency_key_busy"
+	codeKeyUnavailable   = "idempotency_unavailable"
 )
 
 // The outcomes of a write, as they are audited. No outcome means that nothing
@@ -65,6 +68,7 @@ type failure struct {
 	reason  reason.Reason
 	outcome string // of the write, "" if there is none
 	text    string // for the model: what failed and what to do next
+	ask     *toolset.Ask
 }
 
 func (f *failure) Error() string { return f.code }
@@ -150,7 +154,7 @@ func asWriteFailure(err error, check string) *failure {
 
 // result returns the failure as the answer to a call.
 func (f *failure) result() toolset.Result {
-	return toolset.Result{IsError: true, Code: f.code, Reason: f.reason, WriteOutcome: f.outcome, Text: f.text}
+	return toolset.Result{IsError: true, Code: f.code, Reason: f.reason, WriteOutcome: f.outcome, Text: f.text, Ask: f.ask}
 }
 
 // quoted marks text of the backend as what it is.

@@ -57,7 +57,9 @@ var places = []struct {
 	{"submit_access_request", "justification", false, `,"app_id":"hub","permission_ids":["read"]`},
 	{"submit_access_request", "permission_ids", true, `,"app_id":"hub","justification":"x"`},
 	{"submit_access_request", "access_length", true, `,"app_id":"hub","justification":"x","permission_ids":["read"]`},
+	{"submit_access_request", "idempotency_key", false, `,"app_id":"hub","justification":"x","permission_ids":["read"]`},
 	{"cancel_access_request", "request_id", true, ``},
+	{"cancel_access_request", "idempotency_key", false, `,"request_id":"req-1"`},
 	{"cancel_access_request", "reason", false, `,"request_id":"req-1"`},
 }
 
@@ -127,7 +129,11 @@ func TestArgumentsMustMatchTheSchema(t *testing.T) {
 		{"too many permissions", "submit_access_request", `{"app_id":"hub","justification":"x","permission_ids":[` + strings.TrimSuffix(strings.Repeat(`"a",`, 21), ",") + `]}`},
 		{"a request for another person", "submit_access_request", `{"app_id":"hub","justification":"x","target_user_id":"you"}`},
 		{"a request by another person", "submit_access_request", `{"app_id":"hub","justification":"x","requester_user_id":"you"}`},
-		{"an idempotency key, which is not offered yet", "submit_access_request", `{"app_id":"hub","justification":"x","idempotency_key":"k"}`},
+		{"an empty idempotency key", "submit_access_request", `{"app_id":"hub","justification":"x","idempotency_key":""}`},
+		{"a long idempotency key", "submit_access_request", `{"app_id":"hub","justification":"x","idempotency_key":"` + strings.Repeat("k", 256) + `"}`},
+		{"an idempotency key with a space", "submit_access_request", `{"app_id":"hub","justification":"x","idempotency_key":"a b"}`},
+		{"an idempotency key beyond ASCII", "submit_access_request", `{"app_id":"hub","justification":"x","idempotency_key":"ключ"}`},
+		{"an idempotency key of a read", "get_app", `{"app_id":"hub","idempotency_key":"k"}`},
 		{"a long intent", "search_apps", `{"telemetry":{"intent":"` + strings.Repeat("x", 501) + `"}}`},
 		{"more telemetry", "search_apps", `{"telemetry":{"intent":"x","user":"you"}}`},
 		{"deep nesting", "search_apps", `{"query":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`},
@@ -197,7 +203,7 @@ func BenchmarkCall(b *testing.B) {
 		{"search_apps", "search_apps", `{"query":"hub","page_size":25}`},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
-			set, err := appstore.New(appstore.Config{Backend: canned{}})
+			set, err := appstore.New(appstore.Config{Backend: canned{}, Ledger: newLedger()})
 			if err != nil {
 				b.Fatal(err)
 			}

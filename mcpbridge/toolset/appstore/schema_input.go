@@ -10,6 +10,8 @@ const (
 	// idPattern admits what can be one path segment: no dot at the start, so
 	// neither "." nor "..", and nothing that needs an escape.
 	idPattern = `^[A-Za-z0-9_-][A-Za-z0-9._~-]*$`
+	// keyPattern admits visible ASCII, which nothing on the way writes in two ways.
+	keyPattern = `^[!-~]+$`
 	// linePattern admits text without control characters.
 	linePattern = `^[^\x00-\x1f\x7f]*$`
 	// prosePattern admits text with at least one visible character; of the
@@ -27,6 +29,9 @@ const (
 		`"description":"Optional. Not needed for the result."}`
 	appIDProperty = `"app_id":{` + idSchema + `,"description":"The app's id, from search_apps. Not its name."}`
 	requestIDProp = `"request_id":{` + idSchema + `,"description":"The access request's id, from list_access_requests or submit_access_request."}`
+	keyProperty   = `"idempotency_key":{"type":"string","minLength":1,"maxLength":255,"pattern":"` + keyPattern + `",` +
+		`"description":"Names this change, so that a repeated call cannot make it twice: the same key and arguments get the first answer for 24 hours. ` +
+		`Make a new random one for each new wish; repeat it only to repeat the same call."}`
 	permissionIDs = `"permission_ids":{"type":"array","minItems":1,"maxItems":20,"uniqueItems":true,"items":{` + idSchema + `},` +
 		`"description":"Ids from list_requestable_permissions. Leave out where get_app says permission_selection is none."}`
 )
@@ -77,10 +82,10 @@ var (
 			permissionIDs+`,`+
 			`"access_length":{`+lineSchema+`,"minLength":1,"maxLength":40,"description":"One of access_lengths of get_app or of the chosen permissions, for example \"12 hours\". Leave out for the default."},`+
 			`"allow_duplicate":{"type":"boolean","default":false,"description":"Submit although the user has an open request for the same thing. Only when the user asked for that."},`+
-			telemetryProperty)
+			keyProperty+`,`+telemetryProperty)
 
 	cancelInput = object(`"request_id"`,
 		requestIDProp+`,`+
 			`"reason":{`+lineSchema+`,"minLength":1,"maxLength":500,"description":"Why it is cancelled. Approvers can read it."},`+
-			telemetryProperty)
+			keyProperty+`,`+telemetryProperty)
 )

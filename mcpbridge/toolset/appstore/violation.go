@@ -184,6 +184,11 @@ var textRules = map[string]*textRule{
 		rest:   " out of A-Z a-z 0-9 . _ ~ - that does not start with . or ~",
 		broken: "not of that form",
 	},
+	keyPattern: {
+		pattern: regexp.MustCompile(keyPattern), noun: "a key",
+		rest:   " out of visible ASCII characters, without spaces",
+		broken: "not of that form",
+	},
 	linePattern: {
 		pattern: regexp.MustCompile(linePattern),
 		rest:    " on one line, without control characters",
