@@ -142,6 +142,7 @@ func (a *App) newEndpoint(run *running, b *Bridge, server *authz.Server, c *back
 		MetadataURL:     metadata,
 		ChallengeScopes: b.initialScopes(),
 		AllowedOrigins:  a.AllowOrigin,
+		States:          run.runtime.sealer,
 		Clock:           clock.System,
 		Log:             a.log,
 	})
