@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/teamlumos/mcp-edge/internal/reason"
 	"github.com/teamlumos/mcp-edge/mcpbridge"
@@ -22,6 +23,7 @@ type call struct {
 	// to be remembered of it.
 	begin func() error
 	begun bool // begin was called, and the write sent
+	came  time.Time
 }
 
 // send sends the write of a call, once it is remembered where that was asked for.
@@ -40,6 +42,7 @@ func newCall(tc *toolset.Call, need mcpbridge.Need) *call {
 	return &call{
 		principal: p,
 		need:      need,
+		came:      time.Now(), // for deadlines, which are of the same clock
 		person: backend.Person{
 			Email: p.Email, Domain: p.DomainID, Subject: p.UserID, ClientID: p.ClientID, TXN: tc.RequestID,
 		},

@@ -24,11 +24,10 @@ import (
 const readBudget = 10 * time.Second
 
 // MaxCall is the longest that Set.Call may take over a backend.Client with the
-// default deadlines: a submission that waits for another one under its
-// idempotency key, then for its turn, reads and writes. Whoever replaces a
-// configuration waits this long for its calls, because a write that was sent must
-// be seen to its end.
-const MaxCall = lockWait + lockWait + readBudget + backend.DefaultWriteDeadline
+// default deadlines: a submission that waits for its turn, reads and writes.
+// Whoever replaces a configuration waits this long for its calls, because a
+// write that was sent must be seen to its end.
+const MaxCall = lockWait + readBudget + backend.DefaultWriteDeadline
 
 // maxIntent is what is audited of telemetry.intent, in characters.
 const maxIntent = 500

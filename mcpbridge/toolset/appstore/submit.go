@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	// lockWait is how long a submission may take to get its turn: to find out
-	// whose it is and to wait for another one of the same person and app. One
+	// lockWait is how long a submission may take to get its turn: to wait for one
+	// under its idempotency key, to find out whose it is and to wait for another one
+	// of the same person and app. One
 	// that takes longer is worth a new call, not a longer one: all this time is
 	// waited for when a configuration is replaced.
 	lockWait = 10 * time.Second
@@ -88,7 +89,7 @@ func (s *Set) submit(ctx context.Context, c *call, a *submitArgs) (answer, error
 // turn returns who the person is, once no other submission of theirs for the
 // app is under way, and what ends this one's turn.
 func (s *Set) turn(ctx context.Context, c *call, appID string) (me string, release func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, lockWait)
+	ctx, cancel := context.WithDeadline(ctx, c.came.Add(lockWait))
 	defer cancel()
 	me, err = s.me(ctx, c)
 	if err != nil {
