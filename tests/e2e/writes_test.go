@@ -188,10 +188,10 @@ func TestAKillBetweenRequestAndAnswerSendsNothingTwice(t *testing.T) {
 	for round, key := range []string{"key-1", ""} {
 		app := []string{appstore.AppDirect, appstore.AppManual}[round]
 		g.Stack.Backend.Faults().Set(appstore.RouteCreateRequest, appstore.Fault{Hold: hold, Times: 1})
-		answered := make(chan error, 1)
+		answered := make(chan struct{})
 		go func() {
-			_, err := w.Call(t.Context(), w.token, submitTool, submission(app, key))
-			answered <- err
+			defer close(answered)
+			_, _ = w.Call(t.Context(), w.token, submitTool, submission(app, key)) // its answer is lost
 		}()
 		for deadline := time.Now().Add(20 * time.Second); g.Stack.Backend.CountPOST() <= round; time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
@@ -199,7 +199,7 @@ func TestAKillBetweenRequestAndAnswerSendsNothingTwice(t *testing.T) {
 			}
 		}
 		g.Kill()
-		<-answered // with an error, or what was on its way
+		<-answered
 		g.Run()
 		r, out := w.call(t, submitTool, submission(app, key))
 		if want := []string{"created", "deduped"}[round]; r.Result.IsError || out.Outcome != want || out.Request.ID == "" {
@@ -217,6 +217,45 @@ func TestAKillBetweenRequestAndAnswerSendsNothingTwice(t *testing.T) {
 	after, _ := w.call(t, submitTool, submission(appstore.AppDirect, "key-1"))
 	if before.Result.IsError || !bytes.Equal(before.Result.StructuredContent, after.Result.StructuredContent) || len(g.Stack.Backend.Requests()) != sent {
 		t.Errorf("%s\n%s, %d requests", before.Body, after.Body, len(g.Stack.Backend.Requests())-sent)
+	}
+}
+
+// TestACallWaitsForOneThatBeganUnderAnotherConfiguration: a reload makes new
+// handlers beside the old ones, which still serve the first call.
+func TestACallWaitsForOneThatBeganUnderAnotherConfiguration(t *testing.T) {
+	g := gateway.Start(t, stack.Options{}, "")
+	w := newWriter(t, g)
+	hold := make(chan struct{})
+	let := sync.OnceFunc(func() { close(hold) })
+	t.Cleanup(let)
+	g.Stack.Backend.Faults().Set(appstore.RouteCreateRequest, appstore.Fault{Hold: hold, Times: 1})
+	answers := make(chan assistant.CallResult, 2)
+	call := func() {
+		r, err := w.Call(t.Context(), w.token, submitTool, submission(appstore.AppManual, "key-1"))
+		if err != nil {
+			t.Error(err)
+		}
+		answers <- r
+	}
+	go call()
+	for deadline := time.Now().Add(20 * time.Second); g.Stack.Backend.CountPOST() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the request did not arrive")
+		}
+	}
+	if err := g.Reload(g.Variant("rotation_grace 60s", "rotation_grace 61s")); err != nil {
+		t.Fatal(err)
+	}
+	go call()
+	select {
+	case r := <-answers:
+		t.Errorf("a call was answered before the first one: %s", r.Body)
+	case <-time.After(time.Second): // long enough for one that does not wait
+	}
+	let()
+	first, second := <-answers, <-answers
+	if first.Result.IsError || !bytes.Equal(first.Result.StructuredContent, second.Result.StructuredContent) || g.Stack.Backend.CountPOST() != 1 {
+		t.Errorf("%s\n%s\n%d posts", first.Body, second.Body, g.Stack.Backend.CountPOST())
 	}
 }
 

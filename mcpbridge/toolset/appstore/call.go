@@ -23,6 +23,7 @@ type call struct {
 	// to be remembered of it.
 	begin func() error
 	begun bool // begin was called, and the write sent
+	keyed bool // the client gave an idempotency key
 	came  time.Time
 }
 

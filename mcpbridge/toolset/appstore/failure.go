@@ -59,6 +59,7 @@ const (
 	sayTellUser     = "Tell the user; repeating the call will not help."
 	sayTryLater     = "Try again in a minute; if it still fails, tell the user."
 	sayCheckSubmit  = "It may or may not have been submitted. Do not submit again. Call list_access_requests to see whether it is there, then tell the user."
+	sayRepeat       = "Or repeat this call with the same idempotency_key: nothing is sent again, it finds out what happened."
 	sayCheckRequest = "It may or may not have been done. Call get_access_request to see the status before anything else."
 )
 

@@ -73,6 +73,7 @@ func (s *Set) runOnce(ctx context.Context, e *entry, c *call, args namedWrite, i
 	if err != nil {
 		return s.finish(ctx, e, c, answer{}, err)
 	}
+	c.keyed = args.key() != ""
 	var made toolset.Result
 	kept, replayed, err := s.once.Do(ctx, &idempotency.Write{
 		ID: id, Digest: sha256.Sum256(meant),

@@ -255,7 +255,7 @@ func TestAfterAnUnknownOutcomeTheNextCallFindsOut(t *testing.T) {
 			t.Parallel()
 			set, f := newSet(t)
 			f.on("POST /appstore/access_request", tt.lost)
-			if got := run(t.Context(), set, submit, keyed); got.WriteOutcome != "unknown" || got.Code != "outcome_unknown" {
+			if got := run(t.Context(), set, submit, keyed); got.WriteOutcome != "unknown" || got.Code != "outcome_unknown" || !strings.Contains(got.Text, "with the same idempotency_key") {
 				t.Fatalf("first %+v", got)
 			}
 			f.on("GET /appstore/access_requests", page(tt.shown...))

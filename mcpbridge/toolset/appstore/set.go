@@ -185,7 +185,7 @@ func (s *Set) finish(ctx context.Context, e *entry, c *call, a answer, err error
 	if err != nil {
 		f := asFailure(err)
 		if e.Need.Write {
-			f = asWriteFailure(err, checkOf(e.Name))
+			f = asWriteFailure(err, checkOf(e.Name, c))
 		} else {
 			f.outcome = ""
 		}
@@ -211,11 +211,15 @@ func (s *Set) finish(ctx context.Context, e *entry, c *call, a answer, err error
 }
 
 // checkOf says how to find out what became of a write.
-func checkOf(tool string) string {
+func checkOf(tool string, c *call) string {
+	check := sayCheckRequest
 	if tool == toolSubmit {
-		return sayCheckSubmit
+		check = sayCheckSubmit
 	}
-	return sayCheckRequest
+	if c.keyed {
+		check += " " + sayRepeat
+	}
+	return check
 }
 
 // definition is one line of the table of tools.
