@@ -16,6 +16,8 @@ type ledger struct {
 	mu     sync.Mutex
 	writes map[mcpbridge.WriteID]mcpbridge.Write
 	fails  map[string]bool // by method
+	// faster is the write of another process that begins just before ours.
+	faster *mcpbridge.Write
 }
 
 func newLedger() *ledger {
@@ -49,6 +51,9 @@ func (l *ledger) Find(_ context.Context, id mcpbridge.WriteID) (mcpbridge.Write,
 func (l *ledger) Begin(_ context.Context, id mcpbridge.WriteID, digest [32]byte) (bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.faster != nil {
+		l.writes[id] = *l.faster
+	}
 	if _, ok := l.writes[id]; ok || l.fails["Begin"] {
 		if l.fails["Begin"] {
 			return false, errDisk

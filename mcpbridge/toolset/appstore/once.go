@@ -74,7 +74,7 @@ func (s *Set) runOnce(ctx context.Context, e *entry, c *call, args namedWrite, i
 		return s.finish(ctx, e, c, answer{}, err)
 	}
 	c.keyed = args.key() != ""
-	var made toolset.Result
+	var made, found toolset.Result
 	kept, replayed, err := s.once.Do(ctx, &idempotency.Write{
 		ID: id, Digest: sha256.Sum256(meant),
 		Run: func(begin func() error) idempotency.Outcome {
@@ -87,8 +87,8 @@ func (s *Set) runOnce(ctx context.Context, e *entry, c *call, args namedWrite, i
 			return outcomeOf(&made, c.begun)
 		},
 		Find: func(sent time.Time) idempotency.Outcome {
-			made = s.findOut(ctx, e, c, args, sent)
-			return outcomeOf(&made, true)
+			found = s.findOut(ctx, e, c, args, sent)
+			return outcomeOf(&found, true)
 		},
 	}, MaxCall-readBudget, lockWait) // finding out takes readBudget at most
 	switch {
@@ -103,7 +103,7 @@ func (s *Set) runOnce(ctx context.Context, e *entry, c *call, args namedWrite, i
 	case !replayed:
 		return made
 	}
-	return s.replay(ctx, kept, made)
+	return s.replay(ctx, kept, found)
 }
 
 // outcomeOf says what is kept of a result. A failure that says nothing about the

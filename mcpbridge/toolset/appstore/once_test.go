@@ -283,6 +283,28 @@ func TestAfterAnUnknownOutcomeTheNextCallFindsOut(t *testing.T) {
 	}
 }
 
+// TestAnAnswerOfAnotherProcessIsTheAnswer: two processes without common locks
+// begin at once, and only the ledger knows who was first.
+func TestAnAnswerOfAnotherProcessIsTheAnswer(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]reply{"about to post": page(), "having found an open request": page(madeAt("req-9", "PENDING", start))} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first, f := newSet(t)
+			theirs := run(t.Context(), first, submit, keyed)
+			for _, w := range f.ledger.writes {
+				f.ledger.faster = &w
+			}
+			clear(f.ledger.writes)
+			f.on("GET /appstore/access_requests", open)
+			ours := run(t.Context(), f.newSet(t), submit, keyed)
+			if diff := cmp.Diff(again(theirs), ours); diff != "" || len(f.posts()) != 1 {
+				t.Errorf("%d posts (-theirs +ours):\n%s", len(f.posts()), diff)
+			}
+		})
+	}
+}
+
 func TestFindingOutMayFailAndIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	set, f := newSet(t)
