@@ -132,7 +132,7 @@ func (b *Bridge) newBackend(issuer string, rt *runtime) (*backend.Client, error)
 // newEndpoint makes the MCP endpoint of b.
 func (a *App) newEndpoint(run *running, b *Bridge, server *authz.Server, c *backend.Client) (http.Handler, error) {
 	kind := b.tools()
-	set, err := kind.build(c, a.log)
+	set, err := kind.build(toolDeps{backend: c, ledger: run.runtime.ledger, locks: &run.runtime.writing, log: a.log})
 	if err != nil {
 		return nil, err
 	}
@@ -149,6 +149,7 @@ func (a *App) newEndpoint(run *running, b *Bridge, server *authz.Server, c *back
 		MetadataURL:     metadata,
 		ChallengeScopes: b.initialScopes(),
 		AllowedOrigins:  a.AllowOrigin,
+		States:          run.runtime.sealer,
 		Clock:           clock.System,
 		Log:             a.log,
 	})

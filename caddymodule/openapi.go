@@ -7,14 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/teamlumos/mcp-edge/authz/policy"
-	"github.com/teamlumos/mcp-edge/mcpbridge/backend"
 	"github.com/teamlumos/mcp-edge/mcpbridge/result"
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset"
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/openapi"
@@ -139,8 +137,8 @@ func (o *OpenAPI) compile() (*declaredTools, error) {
 		d.initial = append(d.initial, scopes[i].Name)
 	}
 	d.scopes, d.permissions = scopes, o.permissions()
-	d.build = func(c *backend.Client, log *slog.Logger) (toolset.Set, error) {
-		return openapi.New(openapi.Config{Title: d.title, Tools: made, Backend: c, Log: log})
+	d.build = func(deps toolDeps) (toolset.Set, error) {
+		return openapi.New(openapi.Config{Title: d.title, Tools: made, Backend: deps.backend, Log: deps.log})
 	}
 	return d, nil
 }

@@ -12,8 +12,10 @@ import (
 	"github.com/teamlumos/mcp-edge/authz"
 	"github.com/teamlumos/mcp-edge/authz/grant"
 	"github.com/teamlumos/mcp-edge/authz/keys"
+	"github.com/teamlumos/mcp-edge/authz/opaque"
 	"github.com/teamlumos/mcp-edge/authz/store"
 	"github.com/teamlumos/mcp-edge/internal/clock"
+	"github.com/teamlumos/mcp-edge/internal/keylock"
 )
 
 // The pools share what outlives a configuration, by the identity of what is
@@ -35,8 +37,13 @@ type runtime struct {
 	epochs *grant.Epochs
 	cache  *grant.Cache
 	limits *authz.Limits
-	sweep  *sweeper
-	watch  *keyWatch
+	sealer *opaque.Sealer
+	// ledger and writing are of all configurations: a call of a new one waits for
+	// one that began under the one before.
+	ledger  *ledger
+	writing keylock.Locks
+	sweep   *sweeper
+	watch   *keyWatch
 	// metrics are of this store: another one begins at zero.
 	metrics *metrics
 	applied
@@ -79,6 +86,10 @@ func newRuntime(ctx context.Context, engine StoreEngine, storage keys.Storage) (
 	if r.keys, err = keys.Open(ctx, storage, clock.System, nil); err != nil {
 		return nil, fmt.Errorf("opening the keys: %w", err)
 	}
+	if r.sealer, err = opaque.NewSealer(r.keys.SealKeys()); err != nil {
+		return nil, fmt.Errorf("reading the keys: %w", err)
+	}
+	r.ledger = &ledger{store: r.store, sealer: r.sealer, clock: clock.System}
 	if r.cache, err = grant.NewCache(0); err != nil {
 		return nil, fmt.Errorf("making the token cache: %w", err)
 	}

@@ -9,6 +9,9 @@ import (
 	"strings"
 
 	"github.com/teamlumos/mcp-edge/authz/policy"
+	"github.com/teamlumos/mcp-edge/internal/clock"
+	"github.com/teamlumos/mcp-edge/internal/keylock"
+	"github.com/teamlumos/mcp-edge/mcpbridge"
 	"github.com/teamlumos/mcp-edge/mcpbridge/assertion"
 	"github.com/teamlumos/mcp-edge/mcpbridge/backend"
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset"
@@ -22,7 +25,15 @@ type tools struct {
 	scopes       []policy.Scope
 	initial      []string // scopes that are asked for first
 	permissions  []string
-	build        func(*backend.Client, *slog.Logger) (toolset.Set, error)
+	build        func(toolDeps) (toolset.Set, error)
+}
+
+// toolDeps is what a toolset is built on.
+type toolDeps struct {
+	backend *backend.Client
+	ledger  mcpbridge.Ledger
+	locks   *keylock.Locks
+	log     *slog.Logger
 }
 
 // toolsets are those that are compiled in, by the name that `toolset` takes.
@@ -50,8 +61,8 @@ func appStore() tools {
 		scopes:       scopes,
 		initial:      appstore.InitialScopes(),
 		permissions:  appstore.Permissions(),
-		build: func(c *backend.Client, log *slog.Logger) (toolset.Set, error) {
-			return appstore.New(appstore.Config{Backend: c, Log: log})
+		build: func(d toolDeps) (toolset.Set, error) {
+			return appstore.New(appstore.Config{Backend: d.backend, Ledger: d.ledger, Locks: d.locks, Clock: clock.System, Log: d.log})
 		},
 	}
 }

@@ -3,10 +3,7 @@
 package caddymodule
 
 import (
-	"log/slog"
-
 	"github.com/teamlumos/mcp-edge/authz/policy"
-	"github.com/teamlumos/mcp-edge/mcpbridge/backend"
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset"
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/conformance"
 )
@@ -19,7 +16,7 @@ func init() {
 		scopes:      []policy.Scope{{Name: conformance.Scope, Title: "Call the tools of the conformance tool", Permissions: []string{conformance.Permission}}},
 		initial:     []string{conformance.Scope},
 		permissions: []string{conformance.Permission},
-		build: func(*backend.Client, *slog.Logger) (toolset.Set, error) {
+		build: func(toolDeps) (toolset.Set, error) {
 			return conformance.New(), nil
 		},
 	}

@@ -17,6 +17,11 @@ import (
 // would change a request after it was signed or send it twice; the Caddyfile
 // refuses them earlier, with file and line.
 func loadUpstream(ctx caddy.Context, b *Bridge, limit int64) (*upstream, error) {
+	raw, err := withFreshTransport(b.UpstreamRaw)
+	if err != nil {
+		return nil, err
+	}
+	b.UpstreamRaw = raw
 	module, err := ctx.LoadModule(b, "UpstreamRaw")
 	if err != nil {
 		return nil, fmt.Errorf("loading upstream: %w", err)
@@ -28,9 +33,9 @@ func loadUpstream(ctx caddy.Context, b *Bridge, limit int64) (*upstream, error) 
 	if err := checkUpstream(proxy); err != nil {
 		return nil, fmt.Errorf("upstream: %w", err)
 	}
-	// A signed request is good for one delivery: what may have arrived is never
-	// repeated, not even a read. Without a matcher reverse_proxy would repeat
-	// reads; failures to connect are repeated whatever the matcher says.
+	// A signed request is good for one delivery: reverse_proxy never repeats what
+	// may have arrived, not even a read. Without a matcher it would repeat reads;
+	// failures to connect are repeated whatever the matcher says.
 	proxy.LoadBalancing.RetryMatch = caddyhttp.MatcherSets{{never{}}}
 	return &upstream{proxy: proxy, limit: limit}, nil
 }
@@ -80,6 +85,8 @@ func checkHeaderOps(ops *headers.HeaderOps) error {
 func protectedHeader(name string) bool {
 	name = http.CanonicalHeaderKey(name)
 	switch name {
+	case "Idempotency-Key", "X-Idempotency-Key": // net/http repeats a write that has one
+		return true
 	case "Authorization", "Proxy-Authorization", "Cookie", "Content-Type", "Content-Length", "Content-Encoding", "Transfer-Encoding", "Connection", "Trailer":
 		return true
 	}

@@ -121,6 +121,7 @@ type transport struct {
 	status int
 	header http.Header
 	body   string
+	fault  error // why there is no answer
 }
 
 func (s *transport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -128,9 +129,15 @@ func (s *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if s.change != nil {
 		s.change(r)
 	}
-	// A connection for each request: a reload closes those that are kept.
-	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	// A connection for each request: a reload closes those that are kept. It also
+	// resets one that waits at the listener of the configuration before.
+	one := &http.Transport{DisableKeepAlives: true}
+	resp, err := one.RoundTrip(r)
+	for retries := 3; err != nil && retries > 0 && (r.Body == nil || r.Body == http.NoBody); retries-- {
+		resp, err = one.RoundTrip(r)
+	}
 	if err != nil {
+		s.fault = err
 		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
@@ -158,6 +165,9 @@ func (b *backendSide) send(signature bool, r *backend.Request, change func(*http
 		b.t.Fatal(err)
 	}
 	_, _ = c.Do(context.Background(), r) // what counts is the answer as it came
+	if s.fault != nil {
+		b.t.Logf("no answer: %v", s.fault)
+	}
 	return s
 }
 

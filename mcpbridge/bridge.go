@@ -1,6 +1,6 @@
 // Package mcpbridge declares what the MCP side needs from the rest: who calls,
-// what they may do, where it is written down, and with which key requests are
-// signed. It has no behaviour of its own.
+// what they may do, where it is written down, which writes were sent, and with
+// which key requests are signed. It has no behaviour of its own.
 //
 // Owns: the small types by which a call's principal, decision and audit meet.
 // Does not own: tokens, policy, storage (package authz) and Caddy (package
@@ -111,6 +111,36 @@ type Event struct {
 	Count int
 	// Durable asks that the event is on disk before Record returns.
 	Durable bool
+}
+
+// WriteID names a write: what a client calls by one key means one change. It is
+// the key of one grant and one tool, so that nobody can meet another's.
+type WriteID struct {
+	GrantID string
+	Tool    string
+	Key     string // of the client, or ours; 1–255 bytes
+}
+
+// Write is what is remembered of a write from the moment before it was sent.
+type Write struct {
+	Digest [32]byte // over its arguments
+	SentAt time.Time
+	// Answer is what was answered; nil while the outcome is not known.
+	Answer []byte
+}
+
+// Ledger remembers writes for 24 h, durably and on all nodes. An error of any
+// method says that it could not be found out or not be stored.
+type Ledger interface {
+	// Find returns what is remembered under id, and false if nothing is.
+	Find(ctx context.Context, id WriteID) (Write, bool, error)
+	// Begin remembers that a write is about to be sent. It returns false, and
+	// changes nothing, if one is remembered under id.
+	Begin(ctx context.Context, id WriteID, digest [32]byte) (bool, error)
+	// Answer keeps what was answered to a write that has no answer yet.
+	Answer(ctx context.Context, id WriteID, answer []byte) error
+	// Forget ends the memory of a write that is known not to have been made.
+	Forget(ctx context.Context, id WriteID) error
 }
 
 // Auditor writes the audit trail.

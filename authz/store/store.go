@@ -43,6 +43,7 @@ type Reader interface {
 	ApprovalReader
 	ConsentReader
 	GrantReader
+	IdempotencyReader
 }
 
 // Updater runs read-modify-write steps.
@@ -66,6 +67,7 @@ type Tx interface {
 	ApprovalWriter
 	ConsentWriter
 	GrantWriter
+	IdempotencyWriter
 }
 
 // Sweeper removes what is past its use.
@@ -78,13 +80,13 @@ type Sweeper interface {
 
 // Swept counts deleted rows.
 type Swept struct {
-	Clients, Registrations, Removals, Rejections, Sessions, Approvals, Consents, Codes, AccessTokens, Families, SealedAnswers int
+	Clients, Registrations, Removals, Rejections, Sessions, Approvals, Consents, Codes, AccessTokens, Families, SealedAnswers, IdempotentWrites int
 }
 
 // Most is the largest of the counts.
 func (s Swept) Most() int {
 	return max(s.Clients, s.Registrations, s.Removals, s.Rejections, s.Sessions, s.Approvals, s.Consents, s.Codes,
-		s.AccessTokens, s.Families, s.SealedAnswers)
+		s.AccessTokens, s.Families, s.SealedAnswers, s.IdempotentWrites)
 }
 
 // Retention of rows after their end.
@@ -110,6 +112,9 @@ const (
 	// rotation grace that can be configured. Past it nobody can be answered with
 	// it any more.
 	KeepSealed = 10 * time.Minute
+	// KeepIdempotency is how long a write that was named by an idempotency key is
+	// remembered with its answer: from then on the key is a new one.
+	KeepIdempotency = 24 * time.Hour
 )
 
 // Hash is a SHA-256, mostly of an opaque credential; credentials themselves are

@@ -28,7 +28,8 @@ type Config struct {
 	// scheme and host, nothing else. Required.
 	Base *url.URL
 	// Transport carries requests to the backend, wherever it is, and verifies
-	// it. It must not repeat a request that may have arrived. Required.
+	// it. It must not repeat a write that may have arrived, and before it repeats a
+	// read it must Renew it. Required.
 	Transport http.RoundTripper
 	// Credential makes each request one of a person's. Required.
 	Credential Credential
@@ -100,6 +101,9 @@ func (c *Client) Exchange(ctx context.Context, r *Request) (Answer, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
+	if !r.write() {
+		ctx = context.WithValue(ctx, renewalKey{}, &renewal{c.cfg.Credential, r})
+	}
 	out, err := c.build(ctx, r)
 	if err != nil {
 		return Answer{}, &Error{Kind: Internal, Cause: err}

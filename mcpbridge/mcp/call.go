@@ -59,11 +59,20 @@ func (x *exchange) callTool() {
 		return
 	}
 
+	before, no := x.resume(tool, arguments)
+	if no != nil {
+		x.refuse(no)
+		return
+	}
 	if tool.Need.Write && !x.auditStart(tool) {
 		x.refuse(unavailable())
 		return
 	}
-	result, panicked := x.run(tool, arguments)
+	result, panicked := x.run(tool, arguments, &before)
+	asks := x.asks(&result, &before)
+	if asks {
+		result.Code, result.WriteOutcome = CodeInputRequired, "" // it has not failed
+	}
 	recorded := x.auditResult(tool, &result)
 	switch {
 	case x.r.Context().Err() != nil:
@@ -72,6 +81,8 @@ func (x *exchange) callTool() {
 		x.refuse(broken(tool.Need.Write))
 	case !recorded && !tool.Need.Write:
 		x.refuse(unavailable())
+	case asks:
+		x.ask(tool, arguments, result.Ask, &before)
 	default:
 		x.answer(&result)
 	}
@@ -99,7 +110,10 @@ func (x *exchange) findTool() (*entry, []byte, *refusal) {
 
 // run calls the tool. A read is cancelled when the client leaves; a write is
 // not, because it may have reached the backend and its outcome must be known.
-func (x *exchange) run(tool *toolset.Tool, arguments []byte) (result toolset.Result, panicked bool) {
+func (x *exchange) run(tool *toolset.Tool, arguments []byte, before *retry) (result toolset.Result, panicked bool) {
+	if before.declined {
+		return declinedResult(), false
+	}
 	ctx := x.r.Context()
 	if tool.Need.Write {
 		ctx = context.WithoutCancel(ctx)
@@ -118,7 +132,7 @@ func (x *exchange) run(tool *toolset.Tool, arguments []byte) (result toolset.Res
 		}
 	}()
 	result = x.tools.Call(ctx, &toolset.Call{
-		Tool: tool.Name, Arguments: arguments, Principal: x.principal, RequestID: x.requestID,
+		Tool: tool.Name, Arguments: before.with(arguments), Principal: x.principal, RequestID: x.requestID, Exchange: before.exchange,
 	})
 	if !result.IsError && !wellFormed(&result) {
 		x.log.ErrorContext(ctx, "a tool's result is not made of JSON objects", "tool", tool.Name, "request_id", x.requestID)

@@ -46,6 +46,10 @@ type Config struct {
 	// AllowedOrigins are web origins ("https://app.example.com") whose pages may
 	// call; any other Origin is refused. Default: none. Programs send no Origin.
 	AllowedOrigins []string
+	// States seals what a client keeps between a question to the person and the
+	// retry of its call, on all nodes with the same keys. Without one no person is
+	// asked, and a missing choice is a tool error for every client.
+	States Sealer
 	// MaxBody limits request bodies, in bytes. Default: DefaultMaxBody.
 	MaxBody int64
 	Clock   clock.Clock  // default: clock.System
@@ -87,7 +91,7 @@ func New(c Config) (http.Handler, error) {
 	return &handler{
 		gate: c.Gate, tools: c.Tools, catalog: catalog, challenges: challenges,
 		origins: origins, maxBody: c.MaxBody, clock: c.Clock, log: c.Log,
-		trail: &trail{auditor: c.Auditor, clock: c.Clock, log: c.Log},
+		states: c.States, trail: &trail{auditor: c.Auditor, clock: c.Clock, log: c.Log},
 	}, nil
 }
 

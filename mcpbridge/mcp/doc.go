@@ -11,6 +11,8 @@
 //
 // It keeps nothing between requests: no sessions, nothing learnt from an
 // earlier request, connection or address (MCP 2026-07-28, basic, statelessness).
+// What a question to the person needs to be remembered travels with the client,
+// sealed for that person and call (multi round-trip requests).
 //
 // Trust: everything in a request is hostile, before and after the token was
 // accepted. The client's address and the request id come from the context, put

@@ -40,7 +40,7 @@ const (
 
 // The members of params that any method reads, and their places in
 // exchange.params.
-var paramNames = [...]string{"_meta", "name", "arguments", "cursor", "protocolVersion"}
+var paramNames = [...]string{"_meta", "name", "arguments", "cursor", "protocolVersion", "inputResponses", "requestState"}
 
 const (
 	paramMeta = iota
@@ -48,6 +48,8 @@ const (
 	paramArguments
 	paramCursor
 	paramVersion
+	paramResponses
+	paramState
 )
 
 var metaNames = [...]string{metaVersion, metaCapabilities}
@@ -116,6 +118,7 @@ func (x *exchange) agreeModern(sent *mirrored, version, capabilities jsontext.Va
 	if x.msg.Method == "tools/call" && !sent.hasName {
 		return mismatch("The header Mcp-Name is missing.")
 	}
+	x.mayAsk = canAsk(capabilities)
 	return x.agreeMirrored(sent)
 }
 

@@ -133,7 +133,7 @@ func (*fakeTools) List() []toolset.Tool {
 	return []toolset.Tool{
 		tool("echo", read), tool("whoami", read), tool("words", read), tool("fail", read), tool("silent", read), tool("bad", read), tool("picture", read), tool("bad_picture", read),
 		tool("panic", read), tool("wait", read), tool("write", write), tool("panic_write", write), tool("wait_write", write),
-		tool("busy_write", write), tool("mute_write", write), tool("bad_write", write),
+		tool("busy_write", write), tool("choose", write), tool("mute_write", write), tool("bad_write", write),
 		tool("admin", mcpbridge.Need{Scope: scopeRead, Permission: "admin"}),
 	}
 }
@@ -168,6 +168,8 @@ func (f *fakeTools) Call(ctx context.Context, c *toolset.Call) toolset.Result {
 		return toolset.Result{Structured: []byte(`{"id":"r1"}`), WriteOutcome: "created", TargetResourceID: "r1"}
 	case "busy_write": // nothing was sent
 		return toolset.Result{IsError: true, Code: "busy", Text: "Nothing was changed."}
+	case "choose":
+		return f.choose(c)
 	case "mute_write":
 		return toolset.Result{Structured: []byte(`{}`)}
 	case "bad_write":

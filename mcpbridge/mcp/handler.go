@@ -28,6 +28,7 @@ type handler struct {
 	clock      clock.Clock
 	log        *slog.Logger
 	trail      *trail
+	states     Sealer // nil: nobody is asked
 }
 
 // exchange is one request on its way to its answer.
@@ -43,6 +44,7 @@ type exchange struct {
 	msg       jsonrpc.Message
 	params    [len(paramNames)]jsontext.Value
 	era       era
+	mayAsk    bool // the client can ask the person
 }
 
 // ServeHTTP takes the steps in the one order that keeps each safe: nothing is

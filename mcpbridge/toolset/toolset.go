@@ -53,6 +53,29 @@ type Call struct {
 	Principal *mcpbridge.Principal
 	// RequestID names this request in the audit trail and in logs.
 	RequestID string
+	// Exchange is not empty where the arguments hold what a person chose when they
+	// were asked (Result.Ask). Of all calls with one value at most one write is
+	// sent, as if it were an idempotency key; 1–64 characters.
+	Exchange string
+}
+
+// Ask is a choice that the tool cannot go on without: an argument that was not
+// given, and what may be given for it.
+type Ask struct {
+	Argument string // the name of the argument
+	// Text asks the person, in words of ours.
+	Text    string
+	Options []Option // two at least
+	// List says that the argument is an array; Most is how many of the options it
+	// may hold. Without List exactly one is chosen.
+	List bool
+	Most int
+}
+
+// Option is one value that may be chosen.
+type Option struct {
+	Value string
+	Title string // what a person reads; customer content, one bounded line
 }
 
 // Result is the outcome of a call.
@@ -72,6 +95,9 @@ type Result struct {
 	Code string
 	// Reason is the layer and code of a refusal, or reason.None.
 	Reason reason.Reason
+	// Ask, when not nil, is what would mend the error: a client that can ask the
+	// person does so and calls again. Nothing was sent.
+	Ask *Ask
 
 	// For the audit trail only; never sent to the client.
 	TargetResourceID string // the backend's id of what was read or changed

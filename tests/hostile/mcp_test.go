@@ -32,6 +32,7 @@ func TestMCPEndpoint(t *testing.T) {
 		part{"pages of other origins are refused [P5 X4 H24 E53]", foreignOrigins},
 		part{"what is not an MCP request is not let through [H22]", otherMethods},
 		part{"no version of the protocol skips the check [H17]", versions},
+		part{"every way to make a forbidden call gets the same denial [H17]", sameDenial},
 		part{"headers cannot say something else than the body [P5 H17 E54]", mirroredHeaders},
 		part{"a message can be read in one way only [E55]", ambiguousMessages},
 		part{"a missing scope is challenged, a missing role is not [P4 E56]", scopeAndRole},

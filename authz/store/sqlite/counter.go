@@ -26,6 +26,7 @@ var (
 	countLive          = count("count live families", `SELECT count(*) FROM families WHERE ended_at > ?`)
 	countGenerations   = count("count generations", `SELECT count(*) FROM generations`)
 	countSealed        = count("count sealed answers", `SELECT count(*) FROM generations WHERE sealed IS NOT NULL AND rotated_at > 0`)
+	countIdempotent    = count("count idempotent writes", `SELECT count(*) FROM idempotent_writes`)
 
 	// By the index on the end of codes: as many rows as expired meanwhile.
 	endedCodes = count("ended codes", `SELECT ifnull(c.profile, ''), sum(k.consumed_at <> 0), sum(k.consumed_at = 0)
@@ -60,6 +61,7 @@ func (s *Store) CountRows(ctx context.Context, now time.Time) (store.Rows, error
 		{&n.LiveFamilies, countLive, []any{micros(now)}},
 		{&n.Generations, countGenerations, nil},
 		{&n.SealedAnswers, countSealed, nil},
+		{&n.IdempotentWrites, countIdempotent, nil},
 	} {
 		if err := s.row(ctx, kind.query, []any{kind.count}, kind.args...); err != nil {
 			return store.Rows{}, err

@@ -44,6 +44,8 @@ var (
 		SELECT id FROM families WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2)`)
 	sweepSealed = command("sweep sealed answers", `UPDATE generations SET sealed = NULL WHERE (family_id, gen) IN (
 		SELECT family_id, gen FROM generations WHERE sealed IS NOT NULL AND rotated_at < ?1 ORDER BY rotated_at LIMIT ?2)`)
+	sweepIdempotent = command("sweep idempotent writes", `DELETE FROM idempotent_writes WHERE key IN (
+		SELECT key FROM idempotent_writes WHERE sent_at < ?1 ORDER BY sent_at LIMIT ?2)`)
 )
 
 // Sweep implements store.Sweeper. Each kind is an update of its own, so that
@@ -75,6 +77,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (store.Swep
 		{&swept.Removals, sweepRemovals, store.KeepUnusedClient},
 		{&swept.Rejections, sweepRejections, store.KeepRejection},
 		{&swept.Consents, sweepConsents, store.KeepConsent},
+		{&swept.IdempotentWrites, sweepIdempotent, store.KeepIdempotency},
 	} {
 		args := []any{micros(now.Add(-kind.keep)), limit}
 		if kind.command == sweepClients || kind.command == sweepUsedClients {

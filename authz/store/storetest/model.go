@@ -32,6 +32,7 @@ type model struct {
 	removed       map[string]time.Time
 	rejections    map[string]store.Rejection
 	consents      map[store.ConsentKey]store.Consent
+	idempotent    map[store.Hash]store.IdempotentWrite
 }
 
 func newModel() *model {
@@ -42,6 +43,7 @@ func newModel() *model {
 		generations: map[generationKey]store.Generation{}, tokens: map[store.Hash]store.AccessToken{},
 		registrations: map[string]store.Registration{}, removed: map[string]time.Time{},
 		rejections: map[string]store.Rejection{}, consents: map[store.ConsentKey]store.Consent{},
+		idempotent: map[store.Hash]store.IdempotentWrite{},
 	}
 }
 
@@ -54,6 +56,7 @@ func (m *model) clone() *model {
 		generations: maps.Clone(m.generations), tokens: maps.Clone(m.tokens),
 		registrations: maps.Clone(m.registrations), removed: maps.Clone(m.removed),
 		rejections: maps.Clone(m.rejections), consents: maps.Clone(m.consents),
+		idempotent: maps.Clone(m.idempotent),
 	}
 }
 
@@ -149,6 +152,13 @@ func (m *model) listRejections() []store.Rejection {
 	return slices.SortedFunc(maps.Values(m.rejections), func(a, b store.Rejection) int {
 		return cmp.Or(b.LastAt.Compare(a.LastAt), cmp.Compare(a.ID, b.ID))
 	})
+}
+
+func (m *model) answerIdempotentWrite(key store.Hash, at time.Time, answer []byte) error {
+	if w, ok := m.idempotent[key]; !ok || !w.AnsweredAt.IsZero() {
+		return store.ErrNotFound
+	}
+	return change(m.idempotent, key, func(w *store.IdempotentWrite) { w.AnsweredAt, w.Answer = at, answer })
 }
 
 // lastApproval is when a client was last approved; zero if never.
@@ -257,6 +267,7 @@ func (m *model) sweep(now time.Time) store.Swept {
 	out.Removals = drop(m.removed, func(at time.Time) bool { return at.Add(store.KeepUnusedClient).Before(now) })
 	out.Rejections = drop(m.rejections, func(j store.Rejection) bool { return j.LastAt.Add(store.KeepRejection).Before(now) })
 	out.Consents = drop(m.consents, func(c store.Consent) bool { return c.GrantedAt.Add(store.KeepConsent).Before(now) })
+	out.IdempotentWrites = drop(m.idempotent, func(w store.IdempotentWrite) bool { return w.SentAt.Add(store.KeepIdempotency).Before(now) })
 	return out
 }
 

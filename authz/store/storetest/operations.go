@@ -104,6 +104,20 @@ var operations = []func(w *walk, ctx context.Context, tx store.Tx) (got, want er
 		return tx.DeleteApprovalsOfClient(ctx, id), nil
 	},
 	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		i := sampleIdempotentWrite(w.name("key"))
+		i.SentAt = w.end("sent")
+		i.AnsweredAt, i.Answer = w.rotation()
+		return tx.CreateIdempotentWrite(ctx, i), create(w.model.idempotent, i.Key, i)
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		key, at, answer := w.hash("key"), w.end("answered"), rapid.SliceOfN(rapid.Byte(), 0, 4).Draw(w.T, "answer")
+		return tx.AnswerIdempotentWrite(ctx, key, at, answer), w.model.answerIdempotentWrite(key, at, answer)
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		key := w.hash("key")
+		return tx.DeleteIdempotentWrite(ctx, key), remove(w.model.idempotent, key)
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
 		client, at := w.name("client"), w.end("at")
 		for h, c := range w.model.codes {
 			if c.ClientID == client && c.ConsumedAt.IsZero() && c.RevokedAt.IsZero() {

@@ -144,6 +144,7 @@ func (w *walk) compare(ctx context.Context, r store.Reader) {
 		look(w, ctx, "approval", r.Approval, w.model.approvals, n)
 		look(w, ctx, "code", r.Code, w.model.codes, h)
 		look(w, ctx, "family", r.Family, w.model.families, n)
+		look(w, ctx, "idempotent write", r.IdempotentWrite, w.model.idempotent, h)
 		look(w, ctx, "access token", r.AccessToken, w.model.tokens, h)
 		for gen := range uint32(4) {
 			got, err := r.Generation(ctx, n, gen)

@@ -123,6 +123,10 @@ func sampleToken(name, familyID string) store.AccessToken {
 	}
 }
 
+func sampleIdempotentWrite(name string) store.IdempotentWrite {
+	return store.IdempotentWrite{Key: hash(name), Digest: hash("arguments of " + name), SentAt: base}
+}
+
 // seed stores a client "client", a document "document", a user "user" with a session "session", and a
 // family "family" with its first generation and an access token "token".
 func seed(t *testing.T, s store.Store) {

@@ -28,6 +28,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"consents", consentCases},
 		{"codes", codeCases},
 		{"grants", grantCases},
+		{"idempotent writes", idempotencyCases},
 		{"values", valueCases},
 		{"transactions", transactionCases},
 		{"concurrency", concurrencyCases},

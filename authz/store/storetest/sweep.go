@@ -141,6 +141,16 @@ var sweepCases = []testCase{
 		around(t, s, base.Add(store.KeepConsent), store.Swept{}, store.Swept{Consents: 1})
 		absent(t, "consent", s.Consent, sampleConsent("user", "client").Key())
 	}},
+	{"an idempotent write is remembered for a day after it was sent, with or without an answer", func(t *testing.T, s store.Store) {
+		open, answered := sampleIdempotentWrite("open"), sampleIdempotentWrite("answered")
+		update(t, s, func(ctx context.Context, tx store.Tx) error {
+			return errors.Join(tx.CreateIdempotentWrite(ctx, open), tx.CreateIdempotentWrite(ctx, answered),
+				tx.AnswerIdempotentWrite(ctx, answered.Key, base.Add(time.Hour), []byte("answer")))
+		})
+		around(t, s, base.Add(store.KeepIdempotency), store.Swept{}, store.Swept{IdempotentWrites: 2})
+		absent(t, "open", s.IdempotentWrite, open.Key)
+		absent(t, "answered", s.IdempotentWrite, answered.Key)
+	}},
 	{"a client with a live family stays, marked or not", func(t *testing.T, s store.Store) {
 		seed(t, s)
 		c := sampleClient("c")

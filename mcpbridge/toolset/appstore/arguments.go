@@ -1,5 +1,7 @@
 package appstore
 
+import "slices"
+
 // The arguments of the tools, one struct each. A zero field was left out: the
 // schemas admit no zero value other than the default.
 
@@ -48,13 +50,15 @@ type submitArgs struct {
 	PermissionIDs  []string  `json:"permission_ids"`
 	AccessLength   string    `json:"access_length"`
 	AllowDuplicate bool      `json:"allow_duplicate"`
+	IdempotencyKey string    `json:"idempotency_key"`
 	Telemetry      telemetry `json:"telemetry"`
 }
 
 type cancelArgs struct {
-	RequestID string    `json:"request_id"`
-	Reason    string    `json:"reason"`
-	Telemetry telemetry `json:"telemetry"`
+	RequestID      string    `json:"request_id"`
+	Reason         string    `json:"reason"`
+	IdempotencyKey string    `json:"idempotency_key"`
+	Telemetry      telemetry `json:"telemetry"`
 }
 
 func (a *searchAppsArgs) intent() string      { return a.Telemetry.Intent }
@@ -67,3 +71,29 @@ func (a *cancelArgs) intent() string          { return a.Telemetry.Intent }
 
 // typed is what all of them have.
 type typed interface{ intent() string }
+
+// namedWrite is what the arguments of a write have.
+type namedWrite interface {
+	typed
+	// key is the client's idempotency key, or "".
+	key() string
+	// meant returns the arguments that make up what is written: two calls that
+	// mean the same have equal ones.
+	meant() any
+}
+
+func (a *submitArgs) key() string { return a.IdempotencyKey }
+func (a *cancelArgs) key() string { return a.IdempotencyKey }
+
+func (a *submitArgs) meant() any {
+	m := *a
+	m.IdempotencyKey, m.Telemetry = "", telemetry{}
+	m.PermissionIDs = slices.Sorted(slices.Values(a.PermissionIDs)) // a set
+	return m
+}
+
+func (a *cancelArgs) meant() any {
+	m := *a
+	m.IdempotencyKey, m.Telemetry = "", telemetry{}
+	return m
+}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/teamlumos/mcp-edge/internal/reason"
 	"github.com/teamlumos/mcp-edge/mcpbridge"
@@ -19,6 +20,23 @@ type call struct {
 	principal *mcpbridge.Principal
 	person    backend.Person
 	need      mcpbridge.Need // of the tool
+	// begin must succeed immediately before a write is sent; nil where nothing is
+	// to be remembered of it.
+	begin func() error
+	begun bool // begin was called, and the write sent
+	keyed bool // the client gave an idempotency key
+	came  time.Time
+}
+
+// send sends the write of a call, once it is remembered where that was asked for.
+func (s *Set) send(ctx context.Context, c *call, r *backend.Request) ([]byte, error) {
+	if c.begin != nil {
+		if err := c.begin(); err != nil {
+			return nil, &notBegunError{err}
+		}
+	}
+	c.begun = true
+	return s.backend.Do(ctx, r)
 }
 
 func newCall(tc *toolset.Call, need mcpbridge.Need) *call {
@@ -26,6 +44,7 @@ func newCall(tc *toolset.Call, need mcpbridge.Need) *call {
 	return &call{
 		principal: p,
 		need:      need,
+		came:      time.Now(), // for deadlines, which are of the same clock
 		person: backend.Person{
 			Email: p.Email, Domain: p.DomainID, Subject: p.UserID, ClientID: p.ClientID, TXN: tc.RequestID,
 		},

@@ -6,6 +6,8 @@
 // the backend's answers a model sees.
 // Does not own: the protocol (package mcp), the decision whether a call may be
 // made (package mcpbridge.Gate), HTTP and the signature (package backend).
+// Keeps: of a write that a client names by an idempotency key what package
+// idempotency says; of any other call nothing.
 // Trust: a call that arrives has been authorized for its tool. Its arguments are
 // hostile until they match the tool's schema; texts of the backend are customer
 // content and are returned as data only. The backend has the last word on

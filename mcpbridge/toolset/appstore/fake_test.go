@@ -58,6 +58,8 @@ type fake struct {
 	tb       testing.TB
 	audience string
 	key      ed25519.PublicKey
+	client   *backend.Client
+	ledger   *ledger
 
 	mu      sync.Mutex
 	replies map[string][]reply // by method and path; the last one stays
@@ -131,12 +133,21 @@ func newSet(tb testing.TB) (*appstore.Set, *fake) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	set, err := appstore.New(appstore.Config{Backend: client, Log: slog.New(slog.DiscardHandler)})
+	f.ledger = newLedger()
+	f.client = client
+	f.defaults()
+	return f.newSet(tb), f
+}
+
+// newSet returns another toolset on the same backend and ledger: the one after a
+// restart.
+func (f *fake) newSet(tb testing.TB) *appstore.Set {
+	tb.Helper()
+	set, err := appstore.New(appstore.Config{Backend: f.client, Ledger: f.ledger, Clock: f.ledger.clock, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	f.defaults()
-	return set, f
+	return set
 }
 
 // on sets what is answered to a method and path, in turn; the last stays.

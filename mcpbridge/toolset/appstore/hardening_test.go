@@ -3,10 +3,14 @@ package appstore_test
 import (
 	"context"
 	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset"
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/appstore"
@@ -39,14 +43,23 @@ var injections = []struct{ name, value string }{
 	{"space", " "},
 }
 
-// places are all arguments that take a string. An id refuses every injection; a
-// text may take those that are text, and then they arrive as its value.
-var places = []struct {
+type place struct {
 	tool, member string
 	id           bool
 	rest         string
-}{
+}
+
+// places are all arguments that take a string. An id refuses every injection; a
+// text may take those that are text, and then they arrive as its value.
+var places = []place{
 	{"search_apps", "query", false, ``},
+	{"search_apps", "telemetry.intent", false, ``},
+	{"get_app", "telemetry.intent", false, `,"app_id":"hub"`},
+	{"list_requestable_permissions", "telemetry.intent", false, `,"app_id":"hub"`},
+	{"list_access_requests", "telemetry.intent", false, ``},
+	{"get_access_request", "telemetry.intent", false, `,"request_id":"req-1"`},
+	{"submit_access_request", "telemetry.intent", false, `,"app_id":"hub","justification":"x","permission_ids":["read"]`},
+	{"cancel_access_request", "telemetry.intent", false, `,"request_id":"req-1"`},
 	{"get_app", "app_id", true, ``},
 	{"list_requestable_permissions", "app_id", true, ``},
 	{"list_requestable_permissions", "query", false, `,"app_id":"hub"`},
@@ -57,22 +70,106 @@ var places = []struct {
 	{"submit_access_request", "justification", false, `,"app_id":"hub","permission_ids":["read"]`},
 	{"submit_access_request", "permission_ids", true, `,"app_id":"hub","justification":"x"`},
 	{"submit_access_request", "access_length", true, `,"app_id":"hub","justification":"x","permission_ids":["read"]`},
+	{"submit_access_request", "idempotency_key", false, `,"app_id":"hub","justification":"x","permission_ids":["read"]`},
 	{"cancel_access_request", "request_id", true, ``},
+	{"cancel_access_request", "idempotency_key", false, `,"request_id":"req-1"`},
 	{"cancel_access_request", "reason", false, `,"request_id":"req-1"`},
+}
+
+// arguments puts a value in a place.
+func (p place) arguments(t *testing.T, value string) string {
+	t.Helper()
+	text := string(mustEncode(t, value))
+	switch p.member {
+	case "permission_ids":
+		text = "[" + text + "]"
+	case "telemetry.intent":
+		return fmt.Sprintf(`{"telemetry":{"intent":%s}%s}`, text, p.rest)
+	}
+	return fmt.Sprintf(`{"%s":%s%s}`, p.member, text, p.rest)
+}
+
+// harmless is a value that means nothing to anybody.
+const harmless = "harmless"
+
+// calm returns what is sent for a harmless value.
+func (p place) calm(t *testing.T) *fake {
+	t.Helper()
+	set, calm := newSet(t)
+	if got := run(t.Context(), set, p.tool, p.arguments(t, harmless)); got.Code != "" {
+		t.Fatalf("%s %s takes no value: %+v", p.tool, p.member, got)
+	}
+	return calm
+}
+
+// inItsPlace compares what was sent for a value with what is sent for a harmless
+// one: nothing but that value may differ.
+func (p place) inItsPlace(t *testing.T, calm, f *fake, value string, sent []string) {
+	t.Helper()
+	var want []string
+	for _, line := range calm.lines() {
+		want = append(want, strings.ReplaceAll(line, harmless, url.QueryEscape(value)))
+	}
+	if diff := cmp.Diff(want, sent); diff != "" {
+		t.Errorf("%s %s with %q (-want +sent):\n%s", p.tool, p.member, value, diff)
+	}
+	posts, bodies := f.posts(), calm.posts()
+	if len(bodies) > 0 {
+		wanted := strings.ReplaceAll(bodies[0], harmless, strings.Trim(string(mustEncode(t, value)), `"`))
+		if diff := cmp.Diff(wanted, posts[len(posts)-1]); diff != "" {
+			t.Errorf("%s %s with %q (-want +posted):\n%s", p.tool, p.member, value, diff)
+		}
+	}
+}
+
+// TestThePlacesAreAllThereAre holds the list against the published schemas.
+func TestThePlacesAreAllThereAre(t *testing.T) {
+	t.Parallel()
+	set, _ := newSet(t)
+	var want, got []string
+	for _, tool := range set.List() {
+		schema := new(jsonschema.Schema)
+		if err := json.Unmarshal(tool.InputSchema, schema); err != nil {
+			t.Fatal(err)
+		}
+		var walk func(prefix string, s *jsonschema.Schema)
+		walk = func(prefix string, s *jsonschema.Schema) {
+			for name, p := range s.Properties {
+				switch {
+				case p.Type == "string", p.Type == "array" && p.Items.Type == "string":
+					want = append(want, tool.Name+" "+prefix+name)
+				case p.Type == "object":
+					walk(prefix+name+".", p)
+				}
+			}
+		}
+		walk("", schema)
+	}
+	for _, p := range places {
+		got = append(got, p.tool+" "+p.member)
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("string arguments without a test (-schemas +tested):\n%s", diff)
+	}
 }
 
 func TestNoArgumentLeavesItsPlace(t *testing.T) {
 	t.Parallel()
 	set, f := newSet(t) // refuses every request that is not documented
 	for _, p := range places {
+		var calm *fake
+		if !p.id {
+			calm = p.calm(t)
+		}
 		for _, in := range injections {
-			value := string(mustEncode(t, in.value))
-			if p.member == "permission_ids" {
-				value = "[" + value + "]"
-			}
 			before := len(f.lines())
-			got := run(t.Context(), set, p.tool, fmt.Sprintf(`{"%s":%s%s}`, p.member, value, p.rest))
+			got := run(t.Context(), set, p.tool, p.arguments(t, in.value))
 			sent := f.lines()[before:]
+			if got.Code == "" && !p.id {
+				p.inItsPlace(t, calm, f, in.value, sent)
+			}
 			switch {
 			case p.id && !got.IsError:
 				t.Errorf("%s %s took %s: %v", p.tool, p.member, in.name, sent)
@@ -127,7 +224,11 @@ func TestArgumentsMustMatchTheSchema(t *testing.T) {
 		{"too many permissions", "submit_access_request", `{"app_id":"hub","justification":"x","permission_ids":[` + strings.TrimSuffix(strings.Repeat(`"a",`, 21), ",") + `]}`},
 		{"a request for another person", "submit_access_request", `{"app_id":"hub","justification":"x","target_user_id":"you"}`},
 		{"a request by another person", "submit_access_request", `{"app_id":"hub","justification":"x","requester_user_id":"you"}`},
-		{"an idempotency key, which is not offered yet", "submit_access_request", `{"app_id":"hub","justification":"x","idempotency_key":"k"}`},
+		{"an empty idempotency key", "submit_access_request", `{"app_id":"hub","justification":"x","idempotency_key":""}`},
+		{"a long idempotency key", "submit_access_request", `{"app_id":"hub","justification":"x","idempotency_key":"` + strings.Repeat("k", 256) + `"}`},
+		{"an idempotency key with a space", "submit_access_request", `{"app_id":"hub","justification":"x","idempotency_key":"a b"}`},
+		{"an idempotency key beyond ASCII", "submit_access_request", `{"app_id":"hub","justification":"x","idempotency_key":"ключ"}`},
+		{"an idempotency key of a read", "get_app", `{"app_id":"hub","idempotency_key":"k"}`},
 		{"a long intent", "search_apps", `{"telemetry":{"intent":"` + strings.Repeat("x", 501) + `"}}`},
 		{"more telemetry", "search_apps", `{"telemetry":{"intent":"x","user":"you"}}`},
 		{"deep nesting", "search_apps", `{"query":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`},
@@ -197,7 +298,7 @@ func BenchmarkCall(b *testing.B) {
 		{"search_apps", "search_apps", `{"query":"hub","page_size":25}`},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
-			set, err := appstore.New(appstore.Config{Backend: canned{}})
+			set, err := appstore.New(appstore.Config{Backend: canned{}, Ledger: newLedger()})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -4,12 +4,17 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/teamlumos/mcp-edge/mcpbridge/result"
+	"github.com/teamlumos/mcp-edge/mcpbridge/toolset"
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/fault"
 )
 
 // unlimited is the label of access without end, which a request expresses by
 // naming no length.
 const unlimited = "Unlimited"
+
+// maxLength is how long an access length is in a call, in characters.
+const maxLength = 40
 
 // offeredLengths returns the access lengths that a request for the app, or for
 // the chosen permissions of it, may name: what all of them offer, in the order
@@ -59,7 +64,26 @@ func chooseLength(offered []string, asked, preset string) (string, error) {
 	if len(offered) == 1 {
 		return bounded(offered[0]), nil
 	}
-	return "", fault.Invalid(codeNeedLength, "An access length must be chosen. Nothing was submitted. Ask the user which of these to take and call again with access_length: %s.", listed(offered))
+	f := fault.Invalid(codeNeedLength, "An access length must be chosen. Nothing was submitted. Ask the user which of these to take and call again with access_length: %s.", listed(offered))
+	f.Ask = askLength(offered)
+	return "", f
+}
+
+// askLength asks for one of the lengths; nil if there are too many to show, or
+// one that cannot be shown as it is.
+func askLength(offered []string) *toolset.Ask {
+	if len(offered) > maxOptions {
+		return nil
+	}
+	ask := &toolset.Ask{Argument: "access_length", Text: "For how long is the access needed?"}
+	for _, label := range offered {
+		shown := result.Line(label, maxLength)
+		if find(offered, shown) != label {
+			return nil
+		}
+		ask.Options = append(ask.Options, toolset.Option{Value: shown, Title: shown})
+	}
+	return ask
 }
 
 // bounded returns how a chosen length is named in a request.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/teamlumos/mcp-edge/internal/reason"
 	"github.com/teamlumos/mcp-edge/mcpbridge/backend"
@@ -173,12 +174,31 @@ func (s *Set) cancelRequest(ctx context.Context, c *call, a *cancelArgs) (answer
 	if a.Reason != "" {
 		del.Query = append(del.Query, backend.Param{Name: "reason", Value: a.Reason})
 	}
-	if _, err := s.backend.Do(ctx, del); err != nil {
+	if _, err := s.send(ctx, c, del); err != nil {
 		return done, err
 	}
 	// The backend confirms without a body: what it was told is what it is now.
 	r.Status = statusCancelled
 	done.outcome = fault.Updated
 	done.view = &cancelView{Outcome: fault.Updated, Request: viewRequest(&r, me), NextStep: "The request is cancelled. Tell the user."}
+	return done, nil
+}
+
+// findCancelled looks whether a cancellation that was sent and never answered
+// took effect.
+func (s *Set) findCancelled(ctx context.Context, c *call, a *cancelArgs, _ time.Time) (answer, error) {
+	done := answer{target: a.RequestID}
+	r, me, err := s.ownRequest(ctx, c, a.RequestID)
+	if err != nil {
+		return done, err
+	}
+	if r.Status != statusCancelled {
+		return done, errNotFound
+	}
+	done.outcome = fault.Updated
+	done.view = &cancelView{
+		Outcome: fault.Updated, Request: viewRequest(&r, me),
+		NextStep: "The request is cancelled; the answer to the call that did it was lost. Tell the user.",
+	}
 	return done, nil
 }

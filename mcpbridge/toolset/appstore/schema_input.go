@@ -17,7 +17,10 @@ const (
 	telemetryProperty = `"telemetry":` + arguments.Telemetry
 	appIDProperty     = `"app_id":{` + idSchema + `,"description":"The app's id, from search_apps. Not its name."}`
 	requestIDProp     = `"request_id":{` + idSchema + `,"description":"The access request's id, from list_access_requests or submit_access_request."}`
-	permissionIDs     = `"permission_ids":{"type":"array","minItems":1,"maxItems":20,"uniqueItems":true,"items":{` + idSchema + `},` +
+	keyProperty       = `"idempotency_key":{"type":"string","minLength":1,"maxLength":255,"pattern":"` + arguments.Key + `",` +
+		`"description":"Names this change, so that a repeated call cannot make it twice: the same key and arguments get the first answer for 24 hours. ` +
+		`Make a new random one for each new wish; repeat it only to repeat the same call."}`
+	permissionIDs = `"permission_ids":{"type":"array","minItems":1,"maxItems":20,"uniqueItems":true,"items":{` + idSchema + `},` +
 		`"description":"Ids from list_requestable_permissions. Leave out where get_app says permission_selection is none."}`
 )
 
@@ -67,10 +70,10 @@ var (
 			permissionIDs+`,`+
 			`"access_length":{`+lineSchema+`,"minLength":1,"maxLength":40,"description":"One of access_lengths of get_app or of the chosen permissions, for example \"12 hours\". Leave out for the default."},`+
 			`"allow_duplicate":{"type":"boolean","default":false,"description":"Submit although the user has an open request for the same thing. Only when the user asked for that."},`+
-			telemetryProperty)
+			keyProperty+`,`+telemetryProperty)
 
 	cancelInput = object(`"request_id"`,
 		requestIDProp+`,`+
 			`"reason":{`+lineSchema+`,"minLength":1,"maxLength":500,"description":"Why it is cancelled. Approvers can read it."},`+
-			telemetryProperty)
+			keyProperty+`,`+telemetryProperty)
 )

@@ -10,9 +10,11 @@ import (
 
 	"github.com/google/jsonschema-go/jsonschema"
 
+	"github.com/teamlumos/mcp-edge/internal/clock"
 	"github.com/teamlumos/mcp-edge/internal/keylock"
 	"github.com/teamlumos/mcp-edge/mcpbridge"
 	"github.com/teamlumos/mcp-edge/mcpbridge/backend"
+	"github.com/teamlumos/mcp-edge/mcpbridge/idempotency"
 	"github.com/teamlumos/mcp-edge/mcpbridge/result"
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset"
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/arguments"
@@ -38,17 +40,25 @@ type Backend interface {
 
 // Config is what a Set needs.
 type Config struct {
-	Backend Backend      // required
-	Log     *slog.Logger // default slog.Default()
+	Backend Backend // required
+	// Ledger remembers the writes that clients name by an idempotency key; required.
+	Ledger mcpbridge.Ledger
+	// Locks are shared by all sets of a process that write to one backend, so that
+	// a call waits for one that began under another configuration; default: own ones.
+	Locks *keylock.Locks
+	Clock clock.Clock  // default clock.System
+	Log   *slog.Logger // default slog.Default()
 }
 
 // Set is the toolset. It is safe for concurrent use.
 type Set struct {
 	backend Backend
+	clock   clock.Clock
 	log     *slog.Logger
 	tools   []toolset.Tool
 	entries map[string]*entry
-	locks   keylock.Locks // submissions under way: one person's for one app each
+	locks   *keylock.Locks // submissions under way: one person's for one app each
+	once    *idempotency.Once
 }
 
 var _ toolset.Set = (*Set)(nil)
@@ -56,13 +66,16 @@ var _ toolset.Set = (*Set)(nil)
 // entry is one tool with what runs it.
 type entry struct {
 	toolset.Tool
+	definition
 	input *jsonschema.Resolved
-	run   runner
 }
 
-// runner decodes the arguments of a call and makes it. The intent is returned
-// whatever becomes of the call.
-type runner func(ctx context.Context, s *Set, c *call, input *jsonschema.Resolved, raw []byte) (a answer, intent string, err error)
+// runner makes the calls of one tool.
+type runner struct {
+	// read decodes the arguments. Its error is for the model that wrote them.
+	read func(input *jsonschema.Resolved, raw []byte) (typed, error)
+	run  func(ctx context.Context, s *Set, c *call, args typed) (answer, error)
+}
 
 // answer is a call that succeeded.
 type answer struct {
@@ -76,26 +89,39 @@ func bind[A any, P interface {
 	*A
 	typed
 }](method func(*Set, context.Context, *call, P) (answer, error)) runner {
-	return func(ctx context.Context, s *Set, c *call, input *jsonschema.Resolved, raw []byte) (answer, string, error) {
-		args := P(new(A))
-		if err := arguments.Decode(input, raw, args); err != nil {
-			return answer{}, "", fault.Mismatch(err)
-		}
-		a, err := method(s, ctx, c, args)
-		return a, result.Text(args.intent(), arguments.MaxIntent), err
+	return runner{
+		read: func(input *jsonschema.Resolved, raw []byte) (typed, error) {
+			args := P(new(A))
+			if err := arguments.Decode(input, raw, args); err != nil {
+				return nil, fault.Mismatch(err)
+			}
+			return args, nil
+		},
+		run: func(ctx context.Context, s *Set, c *call, args typed) (answer, error) {
+			return method(s, ctx, c, args.(P))
+		},
 	}
 }
 
 // New returns the toolset. It fails if a required field is missing; an error
 // about a schema is a fault of this package.
 func New(cfg Config) (*Set, error) {
-	if cfg.Backend == nil {
-		return nil, errors.New("appstore: backend is required")
+	if cfg.Backend == nil || cfg.Ledger == nil {
+		return nil, errors.New("appstore: backend and ledger are required")
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	s := &Set{backend: cfg.Backend, log: cfg.Log, entries: make(map[string]*entry)}
+	if cfg.Clock == nil {
+		cfg.Clock = clock.System
+	}
+	if cfg.Locks == nil {
+		cfg.Locks = new(keylock.Locks)
+	}
+	s := &Set{
+		backend: cfg.Backend, clock: cfg.Clock, log: cfg.Log, entries: make(map[string]*entry),
+		locks: cfg.Locks, once: idempotency.New(cfg.Ledger, cfg.Locks, cfg.Log),
+	}
 	for _, d := range definitions {
 		input, err := arguments.Compile(d.input)
 		if err != nil {
@@ -110,7 +136,7 @@ func New(cfg Config) (*Set, error) {
 			Annotations: d.annotations, Need: d.need,
 		}
 		s.tools = append(s.tools, tool)
-		s.entries[d.name] = &entry{Tool: tool, input: input, run: d.run}
+		s.entries[d.name] = &entry{Tool: tool, definition: d, input: input}
 	}
 	return s, nil
 }
@@ -133,16 +159,30 @@ func (s *Set) Call(ctx context.Context, tc *toolset.Call) toolset.Result {
 		defer cancel()
 	}
 	c := newCall(tc, e.Need)
-	a, intent, err := e.run(ctx, s, c, e.input, tc.Arguments)
-	r := s.finish(ctx, e, c, a, err)
-	r.Intent = intent
+	args, err := e.runner.read(e.input, tc.Arguments)
+	if err != nil {
+		return s.finish(ctx, e, c, answer{}, err)
+	}
+	var r toolset.Result
+	if id, ok := writeID(tc, args); ok {
+		r = s.runOnce(ctx, e, c, args.(namedWrite), id)
+	} else {
+		r = s.run(ctx, e, c, args)
+	}
+	r.Intent = result.Text(args.intent(), arguments.MaxIntent)
 	return r
+}
+
+// run makes the call.
+func (s *Set) run(ctx context.Context, e *entry, c *call, args typed) toolset.Result {
+	a, err := e.runner.run(ctx, s, c, args)
+	return s.finish(ctx, e, c, a, err)
 }
 
 // finish turns what a tool returned into the result of the call.
 func (s *Set) finish(ctx context.Context, e *entry, c *call, a answer, err error) toolset.Result {
 	if err != nil {
-		words := wordsOf(e.Name)
+		words := wordsOf(e.Name, c.keyed)
 		f := words.Of(err)
 		if e.Need.Write {
 			f = words.OfWrite(err)
@@ -157,6 +197,10 @@ func (s *Set) finish(ctx context.Context, e *entry, c *call, a answer, err error
 		return r
 	}
 	structured, err := result.Encode(a.view)
+	if v, ok := a.view.(interface{ shorten() }); ok && len(structured) > maxWritten {
+		v.shorten()
+		structured, err = result.Encode(a.view)
+	}
 	if err != nil {
 		s.log.ErrorContext(ctx, "encoding a result", "tool", e.Name, "request_id", c.person.TXN, "error", err)
 		r := fault.New(fault.Internal, "The gateway could not return the result. %s", sayCheckRequest).Result()
@@ -172,5 +216,8 @@ type definition struct {
 	input, output            string
 	annotations              toolset.Annotations
 	need                     mcpbridge.Need
-	run                      runner
+	runner                   runner
+	// find finds out what became of a write that was sent and never answered: the
+	// answer to it, or an error that is errNotFound where it is not there.
+	find func(ctx context.Context, s *Set, c *call, args typed, sent time.Time) (answer, error)
 }

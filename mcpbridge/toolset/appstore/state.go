@@ -10,13 +10,16 @@ const (
 	stateAll     = "all" // of arguments only
 )
 
-const statusCancelled = "CANCELLED"
+const (
+	statusPending   = "PENDING"
+	statusCancelled = "CANCELLED"
+)
 
 // statuses are the App Store's statuses by state, in a fixed order because they
 // become query parameters.
 var statuses = map[string][]string{
 	stateOpen: {
-		"PENDING", "PENDING_MANAGER_APPROVAL", "MANAGER_APPROVED", "PENDING_APPROVAL",
+		statusPending, "PENDING_MANAGER_APPROVAL", "MANAGER_APPROVED", "PENDING_APPROVAL",
 		"PENDING_PROVISIONING", "PENDING_MANUAL_PROVISIONING",
 	},
 	stateGranted: {"APPROVED", "PROVISIONED", "COMPLETED"},
@@ -49,7 +52,7 @@ func stateOf(status string) string {
 // stepOf says what a person can do about a request in the given status.
 func stepOf(status string) string {
 	switch status {
-	case "PENDING", "PENDING_APPROVAL":
+	case statusPending, "PENDING_APPROVAL":
 		return "Waiting for approval. Check again later with get_access_request; do not poll in a loop."
 	case "PENDING_MANAGER_APPROVAL":
 		return "Waiting for the manager's approval. Check again later with get_access_request; do not poll in a loop."

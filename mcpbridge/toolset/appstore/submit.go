@@ -1,10 +1,12 @@
 package appstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -12,12 +14,14 @@ import (
 	"github.com/teamlumos/mcp-edge/internal/reason"
 	"github.com/teamlumos/mcp-edge/mcpbridge/backend"
 	"github.com/teamlumos/mcp-edge/mcpbridge/result"
+	"github.com/teamlumos/mcp-edge/mcpbridge/toolset"
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/fault"
 )
 
 const (
-	// lockWait is how long a submission may take to get its turn: to find out
-	// whose it is and to wait for another one of the same person and app. One
+	// lockWait is how long a submission may take to get its turn: to wait for one
+	// under its idempotency key, to find out whose it is and to wait for another one
+	// of the same person and app. One
 	// that takes longer is worth a new call, not a longer one: all this time is
 	// waited for when a configuration is replaced.
 	lockWait = 10 * time.Second
@@ -25,6 +29,10 @@ const (
 	permissionPages = 20
 	// listedPermissions is how many choices an error names.
 	listedPermissions = 20
+	// maxPermissions is how many a request may name, as its schema says.
+	maxPermissions = 20
+	// maxOptions is among how many a person is asked to choose; more are searched.
+	maxOptions = 50
 )
 
 type submitView struct {
@@ -82,7 +90,7 @@ func (s *Set) submit(ctx context.Context, c *call, a *submitArgs) (answer, error
 // turn returns who the person is, once no other submission of theirs for the
 // app is under way, and what ends this one's turn.
 func (s *Set) turn(ctx context.Context, c *call, appID string) (me string, release func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, lockWait)
+	ctx, cancel := context.WithDeadline(ctx, c.came.Add(lockWait))
 	defer cancel()
 	me, err = s.me(ctx, c)
 	if err != nil {
@@ -90,7 +98,7 @@ func (s *Set) turn(ctx context.Context, c *call, appID string) (me string, relea
 	}
 	// None of the parts can contain the separator: ids are path segments and a
 	// domain is a name.
-	release, err = s.locks.Take(ctx, c.person.Domain+"\x00"+me+"\x00"+appID)
+	release, err = s.locks.Take(ctx, "turn\x00"+c.person.Domain+"\x00"+me+"\x00"+appID)
 	if err != nil {
 		return "", nil, fault.New(codeBusy, "Another request of the user for this app is being submitted. Nothing was submitted by this call. Call list_access_requests in a minute.")
 	}
@@ -160,7 +168,7 @@ func (s *Set) choosePermissions(ctx context.Context, c *call, a *submitArgs, set
 			if len(p.Items) == 0 && more {
 				continue
 			}
-			return nil, needPermission(p.Items)
+			return nil, needPermission(p.Items, !more, selection == selectSeveral)
 		}
 		for _, q := range p.Items {
 			known := slices.ContainsFunc(chosen, func(k wirePermission) bool { return k.ID == q.ID })
@@ -180,8 +188,9 @@ func (s *Set) choosePermissions(ctx context.Context, c *call, a *submitArgs, set
 
 // needPermission says that one of the choices must be named; nil if there is
 // none, because then the app is requested alone. A preset choice is not taken
-// silently: rights are named by the person who wants them.
-func needPermission(choices []wirePermission) error {
+// silently: rights are named by the person who wants them. Only where these are
+// all of them can the person be asked to choose.
+func needPermission(choices []wirePermission, all, several bool) error {
 	if len(choices) == 0 {
 		return nil
 	}
@@ -189,8 +198,25 @@ func needPermission(choices []wirePermission) error {
 	for i := range choices[:min(len(choices), listedPermissions)] {
 		labels = append(labels, choices[i].Label+" ("+choices[i].ID+")")
 	}
-	return fault.Invalid(codeNeedPermission, "A permission must be chosen for this app. Nothing was submitted. "+
+	f := fault.Invalid(codeNeedPermission, "A permission must be chosen for this app. Nothing was submitted. "+
 		"Ask the user and call again with permission_ids; list_requestable_permissions shows all. The first ones: %s.", listed(labels))
+	if all && len(choices) > 1 && len(choices) <= maxOptions {
+		f.Ask = askPermission(choices, several)
+	}
+	return f
+}
+
+func askPermission(choices []wirePermission, several bool) *toolset.Ask {
+	ask := &toolset.Ask{Argument: "permission_ids", Text: "Which permission of the app is needed?", List: true, Most: 1}
+	if several {
+		ask.Text, ask.Most = "Which permissions of the app are needed?", min(len(choices), maxPermissions)
+	}
+	for i := range choices {
+		ask.Options = append(ask.Options, toolset.Option{
+			Value: choices[i].ID, Title: cmp.Or(result.Line(choices[i].Label, maxLabel), choices[i].ID),
+		})
+	}
+	return ask
 }
 
 // openRequest returns the person's open request for the same thing, or nil.
@@ -216,6 +242,52 @@ func overlaps(r *wireRequest, body *newRequest) bool {
 	return slices.ContainsFunc(r.Permissions, func(p wirePermission) bool { return slices.Contains(body.Permissions, p.ID) })
 }
 
+// findSubmitted looks for the request of a submission that was sent at a time and
+// never answered: one for the same thing, made since by the person for
+// themselves. Whatever became of it meanwhile, it was submitted.
+func (s *Set) findSubmitted(ctx context.Context, c *call, a *submitArgs, sent time.Time) (answer, error) {
+	done := answer{target: a.AppID}
+	me, err := s.me(ctx, c)
+	if err != nil {
+		return done, err
+	}
+	found, _, err := s.scanRequests(ctx, c, me, stateAll, func(r *wireRequest) bool {
+		return r.AppID == a.AppID && madeSince(r, sent) && r.isBy(me) && samePermissions(r, a.PermissionIDs) && saysOrNothing(r, a.Justification)
+	})
+	if err != nil {
+		return done, err
+	}
+	if len(found) == 0 {
+		return done, errNotFound
+	}
+	r := &found[0]
+	done.target, done.outcome = r.ID, fault.Created
+	done.view = &submitView{
+		Outcome: fault.Created, Request: viewRequest(r, me),
+		NextStep: "An earlier call submitted this request; its answer was lost. Nothing was sent by this call. " + stepOf(r.Status),
+	}
+	return done, nil
+}
+
+func madeSince(r *wireRequest, sent time.Time) bool {
+	made, err := time.Parse(time.RFC3339, result.Time(r.RequestedAt))
+	return err == nil && !made.Before(sent.Add(-clockSkew))
+}
+
+func samePermissions(r *wireRequest, ids []string) bool {
+	if len(r.Permissions) != len(ids) {
+		return false
+	}
+	return !slices.ContainsFunc(r.Permissions, func(p wirePermission) bool { return !slices.Contains(ids, p.ID) })
+}
+
+// saysOrNothing reports whether the request has the justification, where the
+// backend shows one: as the note on its first status.
+func saysOrNothing(r *wireRequest, justification string) bool {
+	note := strings.TrimSpace(r.Notes[statusPending])
+	return note == "" || note == strings.TrimSpace(justification)
+}
+
 // post makes the request. Its path is singular and its answer an array, of
 // which the first element is the request.
 func (s *Set) post(ctx context.Context, c *call, body *newRequest) (wireRequest, error) {
@@ -225,7 +297,7 @@ func (s *Set) post(ctx context.Context, c *call, body *newRequest) (wireRequest,
 	}
 	r := c.request(http.MethodPost, needCreate, "appstore", "access_request")
 	r.Body = raw
-	got, err := s.backend.Do(ctx, r)
+	got, err := s.send(ctx, c, r)
 	if err != nil {
 		return wireRequest{}, err
 	}

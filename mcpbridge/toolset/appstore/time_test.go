@@ -60,7 +60,7 @@ func (s *slow) CurrentUser(ctx context.Context, _ backend.Person) (backend.User,
 func newSlow(t *testing.T, s *slow) *appstore.Set {
 	t.Helper()
 	s.posts = make(chan time.Duration, 10)
-	set, err := appstore.New(appstore.Config{Backend: s, Log: slog.New(slog.DiscardHandler)})
+	set, err := appstore.New(appstore.Config{Backend: s, Ledger: newLedger(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,24 +150,90 @@ func TestFindingOutWhoAsksIsPartOfWaitingForTheTurn(t *testing.T) {
 }
 
 // TestNoCallTakesLongerThanMaxCall makes the slowest submission there is: it
-// waits for another one almost as long as it may, and so it goes on.
+// waits almost as long as it may, and so it goes on.
 func TestNoCallTakesLongerThanMaxCall(t *testing.T) {
 	t.Parallel()
+	const nearly = time.Millisecond // less than a limit
+	slowest := func() *slow { return &slow{read: 5*time.Second - nearly, write: backend.DefaultWriteDeadline} }
+	check := func(t *testing.T, set *appstore.Set, arguments string) {
+		t.Helper()
+		began := time.Now()
+		got := run(t.Context(), set, submit, arguments)
+		if took := time.Since(began); got.WriteOutcome != "created" || took > appstore.MaxCall || took < appstore.MaxCall-time.Second {
+			t.Errorf("%s %s after %v; no call should take longer than %v", got.WriteOutcome, got.Code, took, appstore.MaxCall)
+		}
+	}
+	t.Run("behind another one of the app", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := slowest()
+			set := newSlow(t, s)
+			first := make(chan string)
+			go func() { first <- run(t.Context(), set, submit, submission).WriteOutcome }()
+			// It holds its turn for two reads and the write.
+			time.Sleep(2*s.read + s.write - (10*time.Second - nearly))
+			check(t, set, submission)
+			if outcome := <-first; outcome != "created" {
+				t.Errorf("the other one: %s", outcome)
+			}
+		})
+	})
+	t.Run("behind one under its key that comes to nothing, and another one of the app", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			const keyed = `{"app_id":"hub","justification":"On call","idempotency_key":"k"}`
+			s := slowest()
+			set := newSlow(t, s)
+			holds, waits := make(chan string, 1), make(chan string, 1)
+			go func() { holds <- run(t.Context(), set, submit, submission).WriteOutcome }()
+			time.Sleep(2*s.read + s.write - (10*time.Second + nearly))
+			go func() { waits <- run(t.Context(), set, submit, keyed).Code }()
+			time.Sleep(2 * nearly)
+			check(t, set, keyed)
+			if outcome, code := <-holds, <-waits; outcome != "created" || code != "busy" {
+				t.Errorf("the others: %s, %s", outcome, code)
+			}
+		})
+	})
+}
+
+func TestWaitingForTheFirstCallUnderAKeyEnds(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const nearly = time.Millisecond // less than a limit
-		s := &slow{read: 5*time.Second - nearly, write: backend.DefaultWriteDeadline}
+		const keyed = `{"app_id":"hub","justification":"On call","idempotency_key":"k"}`
+		s := &slow{write: time.Hour}
 		set := newSlow(t, s)
 		first := make(chan string)
-		go func() { first <- run(t.Context(), set, submit, submission).WriteOutcome }()
-		// It holds its turn for two reads and the write.
-		time.Sleep(2*s.read + s.write - (10*time.Second - nearly))
+		go func() { first <- run(t.Context(), set, submit, keyed).WriteOutcome }()
+		synctest.Wait() // the first one is writing
 		began := time.Now()
-		got := run(t.Context(), set, submit, submission)
-		if took := time.Since(began); got.WriteOutcome != "created" || took > appstore.MaxCall || took < appstore.MaxCall-time.Second {
-			t.Errorf("%+v after %v; no call should take longer than %v", got, took, appstore.MaxCall)
+		got := run(t.Context(), set, submit, keyed)
+		if took := time.Since(began); got.Code != "idempotency_key_busy" || got.WriteOutcome != "" || took > appstore.MaxCall {
+			t.Errorf("%+v after %v", got, took)
 		}
-		if outcome := <-first; outcome != "created" {
-			t.Errorf("the other one: %s", outcome)
+		if outcome := <-first; outcome != "created" || len(s.posts) != 1 {
+			t.Errorf("%s after %d writes", outcome, len(s.posts))
+		}
+	})
+}
+
+func TestACallThatWaitedLongForANothingSendsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const keyed = `{"app_id":"hub","justification":"On call","idempotency_key":"k"}`
+		s := &slow{user: 9 * time.Second, read: 10 * time.Second} // who asks is found out, then the reads time out
+		set := newSlow(t, s)
+		call := func() string {
+			p := principal()
+			p.UserID = ""
+			return set.Call(t.Context(), &toolset.Call{Tool: submit, Arguments: []byte(keyed), Principal: p, RequestID: "txn-1"}).Code
+		}
+		first := make(chan string)
+		go func() { first <- call() }()
+		synctest.Wait()
+		if code := call(); code != "idempotency_key_busy" || len(s.posts) != 0 {
+			t.Errorf("%s after %d writes", code, len(s.posts))
+		}
+		if code := <-first; code != "backend_timeout" {
+			t.Errorf("the first one: %s", code)
 		}
 	})
 }

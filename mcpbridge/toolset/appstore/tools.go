@@ -26,7 +26,7 @@ var definitions = []definition{
 		input: searchAppsInput, output: searchAppsOutput,
 		annotations: toolset.Annotations{ReadOnly: true, Idempotent: true},
 		need:        needApps,
-		run:         bind((*Set).searchApps),
+		runner:      bind((*Set).searchApps),
 	},
 	{
 		name:  toolGetApp,
@@ -36,7 +36,7 @@ var definitions = []definition{
 		input: getAppInput, output: getAppOutput,
 		annotations: toolset.Annotations{ReadOnly: true, Idempotent: true},
 		need:        needApps,
-		run:         bind((*Set).getApp),
+		runner:      bind((*Set).getApp),
 	},
 	{
 		name:  toolListPermissions,
@@ -47,7 +47,7 @@ var definitions = []definition{
 		input: listPermissionsInput, output: listPermissionsOutput,
 		annotations: toolset.Annotations{ReadOnly: true, Idempotent: true},
 		need:        needApps,
-		run:         bind((*Set).listPermissions),
+		runner:      bind((*Set).listPermissions),
 	},
 	{
 		name:  toolListRequests,
@@ -58,7 +58,7 @@ var definitions = []definition{
 		input: listRequestsInput, output: listRequestsOutput,
 		annotations: toolset.Annotations{ReadOnly: true, Idempotent: true},
 		need:        needRequests,
-		run:         bind((*Set).listRequests),
+		runner:      bind((*Set).listRequests),
 	},
 	{
 		name:  toolGetRequest,
@@ -68,7 +68,7 @@ var definitions = []definition{
 		input: getRequestInput, output: getRequestOutput,
 		annotations: toolset.Annotations{ReadOnly: true, Idempotent: true},
 		need:        needRequests,
-		run:         bind((*Set).getRequest),
+		runner:      bind((*Set).getRequest),
 	},
 	{
 		name:  toolSubmit,
@@ -77,11 +77,13 @@ var definitions = []definition{
 			"Before: search_apps for the id, get_app for the rules, list_requestable_permissions if permissions are chosen. " +
 			"Ask the user for the justification and confirm app, permissions and length with them. " +
 			"If the user already has an open request for the same thing, that one is returned (deduped) and nothing is submitted. " +
-			"If the outcome is unknown, do not call again: call list_access_requests.",
+			"Give an idempotency_key, so that the call can be repeated safely when no answer arrives. " +
+			"If the outcome is unknown, do not submit anew: repeat the call with the same idempotency_key, or call list_access_requests.",
 		input: submitInput, output: submitOutput,
 		annotations: toolset.Annotations{}, // adds a request, each time it is called
 		need:        needCreate,
-		run:         bind((*Set).submit),
+		runner:      bind((*Set).submit),
+		find:        findBy((*Set).findSubmitted),
 	},
 	{
 		name:  toolCancel,
@@ -91,6 +93,7 @@ var definitions = []definition{
 		input: cancelInput, output: cancelOutput,
 		annotations: toolset.Annotations{Destructive: true, Idempotent: true},
 		need:        needCancel,
-		run:         bind((*Set).cancelRequest),
+		runner:      bind((*Set).cancelRequest),
+		find:        findBy((*Set).findCancelled),
 	},
 }

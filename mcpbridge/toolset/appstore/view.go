@@ -138,6 +138,9 @@ func viewRequest(r *wireRequest, me string) requestView {
 	return v
 }
 
+// shorten drops the texts of other people: get_access_request returns them.
+func (v *requestView) shorten() { v.Notes, v.Answers, v.Tasks = nil, nil, nil }
+
 func viewTask(t *wireTask) taskView {
 	v := taskView{
 		Kind:        result.Line(t.Category, maxLabel),

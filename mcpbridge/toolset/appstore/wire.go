@@ -130,6 +130,11 @@ func (r *wireRequest) isOf(userID string) bool {
 	return r.isFor(userID) || r.Requester != nil && r.Requester.ID == userID
 }
 
+// isBy reports whether the person made the request, or nobody is said to have.
+func (r *wireRequest) isBy(userID string) bool {
+	return r.Requester == nil || r.Requester.ID == userID
+}
+
 // isFor reports whether the access is for the person.
 func (r *wireRequest) isFor(userID string) bool {
 	return r.Target != nil && r.Target.ID == userID

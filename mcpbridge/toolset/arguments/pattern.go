@@ -5,6 +5,8 @@ const (
 	// ID admits what can be one path segment: no dot at the start, so neither "."
 	// nor "..", and nothing that needs an escape.
 	ID = `^[A-Za-z0-9_-][A-Za-z0-9._~-]*$`
+	// Key admits visible ASCII, which nothing on the way writes in two ways.
+	Key = `^[!-~]+$`
 	// Line admits text without control characters.
 	Line = `^[^\x00-\x1f\x7f]*$`
 	// Prose admits text with at least one visible character; of the control

@@ -333,6 +333,11 @@ var textRules = map[string]*textRule{
 		rest:   " out of A-Z a-z 0-9 . _ ~ - that does not start with . or ~",
 		broken: "not of that form",
 	},
+	Key: {
+		pattern: regexp.MustCompile(Key), noun: "a key",
+		rest:   " out of visible ASCII characters, without spaces",
+		broken: "not of that form",
+	},
 	Line: {
 		pattern: regexp.MustCompile(Line),
 		rest:    " on one line, without control characters",

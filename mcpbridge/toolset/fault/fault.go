@@ -62,6 +62,8 @@ type Failure struct {
 	Reason  reason.Reason
 	Outcome string // of the write, "" if there is none
 	Text    string // for the model: what failed and what to do next
+	// Ask, when not nil, is what a person could be asked so that the call can go on.
+	Ask *toolset.Ask
 }
 
 // Error returns the code.
@@ -69,7 +71,7 @@ func (f *Failure) Error() string { return f.Code }
 
 // Result returns the failure as the answer to a call.
 func (f *Failure) Result() toolset.Result {
-	return toolset.Result{IsError: true, Code: f.Code, Reason: f.Reason, WriteOutcome: f.Outcome, Text: f.Text}
+	return toolset.Result{IsError: true, Code: f.Code, Reason: f.Reason, WriteOutcome: f.Outcome, Text: f.Text, Ask: f.Ask}
 }
 
 // New returns a failure that is found before a write is sent.
