@@ -17,6 +17,7 @@ import (
 func TestIdentityAndRouting(t *testing.T) {
 	start(t).run(t,
 		part{"headers cannot speak for a person [P3 H15 H20 E52]", forgedIdentity},
+		part{"headers of the backend reach nobody [H20]", backendHeaders},
 		part{"no header opens a second door [H19]", magicHeaders},
 		part{"a path in another spelling is no way around [H21]", spelledPaths},
 		part{"a host in another spelling is no way around [H21 H24]", spelledHosts},
