@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -55,6 +56,8 @@ type state struct {
 	// an array but one value was asked for.
 	Asked string `json:"asked"`
 	List  bool   `json:"list,omitzero"`
+	// Field is what the form of the last question calls the argument, if not so.
+	Field string `json:"field,omitzero"`
 	// Chosen are the answers to the questions before.
 	Chosen []choice `json:"chosen,omitzero"`
 }
@@ -134,7 +137,7 @@ func (x *exchange) readResponse(r *retry, s *state, response jsontext.Value) *re
 		return malformed
 	}
 	var value [1]jsontext.Value
-	if result[1] != nil && !jsonrpc.Members(result[1], []string{s.Asked}, value[:]) {
+	if result[1] != nil && !jsonrpc.Members(result[1], []string{cmp.Or(s.Field, s.Asked)}, value[:]) {
 		return malformed
 	}
 	if value[0] == nil || value[0].Kind() == 'n' {
@@ -210,7 +213,7 @@ func (x *exchange) asks(r *toolset.Result, before *retry) bool {
 func (x *exchange) ask(tool *toolset.Tool, arguments jsontext.Value, a *toolset.Ask, before *retry) {
 	s := state{
 		Ends: x.clock.Now().Add(stateLifetime).Unix(), Exchange: before.exchange,
-		Asked: a.Argument, List: a.List, Chosen: before.chosen,
+		Asked: a.Argument, List: a.List, Field: a.Field, Chosen: before.chosen,
 	}
 	if s.Exchange == "" {
 		s.Exchange = rand.Text()
@@ -221,19 +224,37 @@ func (x *exchange) ask(tool *toolset.Tool, arguments jsontext.Value, a *toolset.
 		x.refuse(unavailable())
 		return
 	}
+	field := cmp.Or(a.Field, a.Argument)
 	b := jsonrpc.BeginResult(make([]byte, 0, 1024+128*len(a.Options)), x.msg.ID)
 	b = append(b, `{"resultType":"input_required","inputRequests":{`...)
 	b = jsonrpc.AppendString(b, a.Argument)
 	b = append(b, `:{"method":"elicitation/create","params":{"mode":"form","message":`...)
 	b = jsonrpc.AppendString(b, a.Text)
 	b = append(b, `,"requestedSchema":{"type":"object","properties":{`...)
-	b = append(jsonrpc.AppendString(b, a.Argument), ':')
-	b = appendChoice(b, a)
+	b = append(jsonrpc.AppendString(b, field), ':')
+	b = appendField(b, a)
 	b = append(b, `},"required":[`...)
-	b = append(jsonrpc.AppendString(b, a.Argument), `]}}}},"requestState":`...)
+	b = append(jsonrpc.AppendString(b, field), `]}}}},"requestState":`...)
 	b = jsonrpc.AppendString(b, x.states.Seal(statePurpose(x.principal, tool.Name, arguments), plain))
 	b = append(append(b, ','), x.catalog.serverMeta...)
 	x.write(http.StatusOK, jsonrpc.EndResult(append(b, '}')))
+}
+
+// appendField appends the schema of what is asked for (MCP 2026-07-28,
+// elicitation).
+func appendField(b []byte, a *toolset.Ask) []byte {
+	switch a.Kind {
+	case toolset.AskText:
+		b = append(b, `{"type":"string","minLength":1`...)
+		if a.Most > 0 {
+			b = strconv.AppendInt(append(b, `,"maxLength":`...), int64(a.Most), 10)
+		}
+		return append(b, '}')
+	case toolset.AskYesNo:
+		return append(b, `{"type":"boolean"}`...)
+	default:
+		return appendChoice(b, a)
+	}
 }
 
 // appendChoice appends the enum schema of a question (MCP 2026-07-28,

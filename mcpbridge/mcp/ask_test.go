@@ -24,6 +24,7 @@ func (f *fakeTools) choose(c *toolset.Call) toolset.Result {
 	var a struct {
 		Q, Color string
 		Sizes    []string
+		Sure     *bool
 	}
 	if err := json.Unmarshal(c.Arguments, &a); err != nil {
 		return toolset.Result{IsError: true, Code: "invalid_arguments", Text: "Not of the schema.", WriteOutcome: "failed_validation"}
@@ -32,6 +33,12 @@ func (f *fakeTools) choose(c *toolset.Call) toolset.Result {
 		return toolset.Result{IsError: true, Code: "choice_required", Text: "Choose among: red, green.", WriteOutcome: "failed_validation", Ask: ask}
 	}
 	switch {
+	case a.Color == "" && a.Q == "words":
+		return missing(&toolset.Ask{Argument: "color", Field: "Your color", Text: "Which color?", Kind: toolset.AskText, Most: 20})
+	case a.Color == "" && a.Q == "any words":
+		return missing(&toolset.Ask{Argument: "color", Text: "Which color?", Kind: toolset.AskText})
+	case a.Sure == nil && a.Q == "sure":
+		return missing(&toolset.Ask{Argument: "sure", Text: "Sure?", Kind: toolset.AskYesNo})
 	case a.Color == "":
 		return missing(&toolset.Ask{Argument: "color", Text: "Which color?", Options: []toolset.Option{{Value: "r", Title: "red"}, {Value: "g", Title: `"green" <b>`}}})
 	case len(a.Sizes) == 0 && a.Q == "several":
@@ -146,6 +153,51 @@ func TestSeveralOptionsMayBeChosenWhereTheToolTakesThem(t *testing.T) {
 	q, a = e.ask(t, chooseCall(canElicit, `{"color":"r","q":"several"}`, retried(q.Result.RequestState, `{"sizes":{"action":"accept","content":{"sizes":["s","l"]}}}`)))
 	if !strings.Contains(string(q.Result.StructuredContent), `"sizes":["s","l"]`) {
 		t.Errorf("got %s", a.body)
+	}
+}
+
+// TestAPersonIsAskedInTheFormThatTheArgumentNeeds: the form may call the argument
+// by another name; the answer counts under that name only, and the next question
+// does not keep it.
+func TestAPersonIsAskedInTheFormThatTheArgumentNeeds(t *testing.T) {
+	for name, tc := range map[string]struct {
+		arguments, key, schema, content, wrong string
+		with                                   string // the arguments that the tool gets
+	}{
+		"words under another name": {
+			`{"q":"words"}`, "color", `{"Your color":{"type":"string","minLength":1,"maxLength":20}},"required":["Your color"]`,
+			`{"Your color":"sea \"green\""}`, `{"color":"red"}`, `{"q":"words","color":"sea \"green\"","sizes":["l"]}`,
+		},
+		"words of any length": {
+			`{"q":"any words"}`, "color", `{"color":{"type":"string","minLength":1}},"required":["color"]`,
+			`{"color":"sea"}`, `{"Your color":"red"}`, `{"q":"any words","color":"sea","sizes":["l"]}`,
+		},
+		"yes or no": {
+			`{"q":"sure","color":"r"}`, "sure", `{"sure":{"type":"boolean"}},"required":["sure"]`,
+			`{"sure":false}`, `{"ok":true}`, `{"q":"sure","color":"r","sure":false,"sizes":["l"]}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := serve(t, asking)
+			q, a := e.ask(t, chooseCall(canElicit, tc.arguments, ""))
+			if !strings.Contains(a.body, `"requestedSchema":{"type":"object","properties":`+tc.schema+`}`) {
+				t.Fatalf("got %s", a.body)
+			}
+			answer := func(content string) string {
+				return retried(q.Result.RequestState, `{"`+tc.key+`":{"action":"accept","content":`+content+`}}`)
+			}
+			if again, a := e.ask(t, chooseCall(canElicit, tc.arguments, answer(tc.wrong))); again.Result.InputRequests[tc.key].Method == "" {
+				t.Errorf("an answer under another name counts: %s", a.body)
+			}
+			q, a = e.ask(t, chooseCall(canElicit, tc.arguments, answer(tc.content)))
+			if q.Result.InputRequests["sizes"].Method == "" {
+				t.Fatalf("got %s", a.body)
+			}
+			q, a = e.ask(t, chooseCall(canElicit, tc.arguments, retried(q.Result.RequestState, `{"sizes":{"action":"accept","content":{"sizes":"l"}}}`)))
+			if !strings.Contains(string(q.Result.StructuredContent), tc.with) {
+				t.Errorf("got %s", a.body)
+			}
+		})
 	}
 }
 

@@ -59,16 +59,36 @@ type Call struct {
 	Exchange string
 }
 
-// Ask is a choice that the tool cannot go on without: an argument that was not
-// given, and what may be given for it.
+// AskKind is in which form an argument is asked for. A client may answer in
+// another one: the answer is an argument, which the tool validates like any.
+type AskKind int
+
+const (
+	// AskChoice asks for one of the options, or for several.
+	AskChoice AskKind = iota
+	// AskText asks for a text in the person's own words, which is not empty. Never
+	// for a secret: the client sees it (MCP 2026-07-28, elicitation).
+	AskText
+	// AskYesNo asks for true or false.
+	AskYesNo
+)
+
+// Ask is what the tool cannot go on without: an argument that was not given, and
+// what may be given for it.
 type Ask struct {
 	Argument string // the name of the argument
+	// Field is what the form calls it, where the name of the argument says nothing
+	// to a person; "" is that name.
+	Field string
 	// Text asks the person, in words of ours.
-	Text    string
-	Options []Option // two at least
+	Text string
+	Kind AskKind
+	// Options are what to choose from, two at least; for AskChoice only.
+	Options []Option
 	// List says that the argument is an array; Most is how many of the options it
 	// may hold. Without List exactly one is chosen.
 	List bool
+	// Most is also the longest text that AskText takes, in characters; 0 says none.
 	Most int
 }
 
