@@ -17,7 +17,7 @@ func init() {
 		initial:     []string{conformance.Scope},
 		permissions: []string{conformance.Permission},
 		build: func(toolDeps) (toolset.Set, error) {
-			return conformance.New(), nil
+			return conformance.New()
 		},
 	}
 }

@@ -27,7 +27,7 @@ var revisions = []struct {
 	scenarios, expected int
 }{
 	{"2025-11-25", 33, 20},
-	{"2026-07-28", 50, 30},
+	{"2026-07-28", 50, 24},
 }
 
 // alsoRequired are scenarios that the tool runs without scoring them, and which
@@ -73,7 +73,7 @@ func TestServerScenariosPass(t *testing.T) {
 	}
 	t.Run("every call is in the audit trail", func(t *testing.T) {
 		trail := strings.Join(g.AuditLines(), "\n")
-		for _, tool := range []string{"test_simple_text", "test_image_content", "test_audio_content", "test_embedded_resource", "test_multiple_content_types", "test_error_handling"} {
+		for _, tool := range []string{"test_simple_text", "test_image_content", "test_audio_content", "test_embedded_resource", "test_multiple_content_types", "test_error_handling", "test_input_required_result_elicitation"} {
 			if !strings.Contains(trail, tool) {
 				t.Errorf("no line tells of %s", tool)
 			}

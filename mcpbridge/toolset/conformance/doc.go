@@ -4,7 +4,7 @@
 // Context Protocol calls: it has tools with the names that the tool knows, so
 // that everything in front of a tool can be judged by others.
 //
-// Owns: what those tools answer.
+// Owns: what those tools answer, and what they ask the person for.
 // Does not own: what a call passes on its way here, which is that of any other
 // toolset; that way is what is judged.
 // Trust: it is no part of the product. Every file here has the build tag

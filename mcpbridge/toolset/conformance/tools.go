@@ -76,6 +76,22 @@ var definitions = []definition{
 		"json_schema_2020_12_tool", "Schema", "Tool with JSON Schema 2020-12 features", dialect,
 		toolset.Result{Text: "The schema is what this tool is about."},
 	},
+	{
+		"test_input_required_result_elicitation", "Name", "Greets a person by the name that they give.", named,
+		toolset.Result{Text: "Hello!"},
+	},
+	{
+		"test_input_required_result_multi_round", "Two steps", "Asks for a name, then for a color.", stepped,
+		toolset.Result{Text: "Both steps were taken."},
+	},
+	{
+		"test_input_required_result_request_state", "Confirmed", "Asks for a confirmation.", confirmed,
+		toolset.Result{Text: "An answer came."},
+	},
+	{
+		"test_input_required_result_tampered_state", "Confirmed", "Asks for a confirmation, and is given another state than it gave.", confirmed,
+		toolset.Result{Text: "An answer came."},
+	},
 }
 
 func blocks(encoded ...string) []json.RawMessage {
