@@ -100,7 +100,7 @@ func rowKinds(r store.Rows) []kindCount {
 		{"clients", r.Clients}, {"documents", r.Documents}, {"people", r.Users}, {"sessions", r.Sessions}, {"approvals", r.Approvals},
 		{"codes", r.Codes}, {"access_tokens", r.AccessTokens}, {"families", r.Families}, {"generations", r.Generations},
 		{"sealed_answers", r.SealedAnswers}, {"registrations", r.Registrations}, {"removals", r.Removals},
-		{"rejections", r.Rejections}, {"consents", r.Consents},
+		{"rejections", r.Rejections}, {"consents", r.Consents}, {"logout_tokens", r.LogoutTokens},
 	}
 }
 
@@ -109,5 +109,6 @@ func sweptKinds(s store.Swept) []kindCount {
 		{"clients", s.Clients}, {"sessions", s.Sessions}, {"approvals", s.Approvals}, {"codes", s.Codes},
 		{"access_tokens", s.AccessTokens}, {"families", s.Families}, {"sealed_answers", s.SealedAnswers},
 		{"registrations", s.Registrations}, {"removals", s.Removals}, {"rejections", s.Rejections}, {"consents", s.Consents},
+		{"logout_tokens", s.LogoutTokens},
 	}
 }

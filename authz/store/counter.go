@@ -20,8 +20,8 @@ type Counter interface {
 
 // Rows counts what is kept.
 type Rows struct {
-	Clients, Registrations, Removals, Rejections, Documents, Users, Sessions, Approvals, Consents int
-	Codes, AccessTokens, Families, Generations, SealedAnswers                                     int
+	Clients, Registrations, Removals, Rejections, Documents, Users, Sessions, Approvals, Consents, LogoutTokens int
+	Codes, AccessTokens, Families, Generations, SealedAnswers                                                   int
 	// LiveFamilies are those of Families that are neither revoked nor past their
 	// end.
 	LiveFamilies int
