@@ -27,8 +27,26 @@ func (s *Server) newPeople(cfg Config) (*people.Checker, error) {
 	})
 }
 
-// People returns what is asked whether a person may go on, at every call.
-func (s *Server) People() *people.Checker { return s.people }
+// Verify says whom an access token speaks for at a resource, as Verify of a
+// grant.Service does, and that this person is still active at its backend. The
+// order is part of it: only who has a good token makes us ask. The error is
+// grant.ErrInvalid, with reason.UserNotActive for a person who is not and whose
+// grants have ended by now; store.ErrUnavailable or people.ErrUnknown mean that
+// it cannot be known, which must never be told as the former.
+func (s *Server) Verify(ctx context.Context, token, resource string) (*grant.Session, error) {
+	session, err := s.grants.Verify(ctx, token, resource)
+	if err != nil {
+		return nil, err
+	}
+	err = s.people.Check(ctx, &session.User, &session.Family)
+	if errors.Is(err, people.ErrInactive) {
+		return nil, &grant.InvalidError{Reason: reason.UserNotActive}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return session, nil
+}
 
 // mountLogout wires what identity providers call.
 func (s *Server) mountLogout(cfg Config) error {

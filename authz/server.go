@@ -354,7 +354,7 @@ func (s *Server) mountIntrospection(cfg Config) error {
 		return nil
 	}
 	introspecting, err := introspect.New(introspect.Config{
-		Issuer: cfg.Issuer, Servers: cfg.ResourceServers, Grants: s.grants, Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log,
+		Issuer: cfg.Issuer, Servers: cfg.ResourceServers, Grants: s, Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log,
 	})
 	if err != nil {
 		return err

@@ -135,7 +135,7 @@ func (a *App) newEndpoint(run *running, b *Bridge, server *authz.Server, c *back
 		return nil, err
 	}
 	endpoint, err := mcp.New(mcp.Config{
-		Gate:            &gate{resource: b.Resource, grants: server.Grants(), people: server.People(), policy: run.policy},
+		Gate:            &gate{resource: b.Resource, grants: server, policy: run.policy},
 		Auditor:         &auditor{resource: b.Resource, recorder: run.recorder},
 		Tools:           set,
 		ServerInfo:      mcp.ServerInfo{Name: "mcp-edge-" + b.Toolset, Title: kind.title, Version: version()},

@@ -7,28 +7,21 @@ import (
 	"slices"
 
 	"github.com/teamlumos/mcp-edge/authz/grant"
-	"github.com/teamlumos/mcp-edge/authz/people"
 	"github.com/teamlumos/mcp-edge/authz/policy"
-	"github.com/teamlumos/mcp-edge/authz/store"
 	"github.com/teamlumos/mcp-edge/internal/reason"
 	"github.com/teamlumos/mcp-edge/mcpbridge"
 )
 
-// verifier says whom an access token speaks for; *grant.Service is one.
+// verifier says whom an access token speaks for, if they are still there;
+// *authz.Server is one.
 type verifier interface {
 	Verify(ctx context.Context, token, resource string) (*grant.Session, error)
-}
-
-// attendance says whether a person may still be here; *people.Checker is one.
-type attendance interface {
-	Check(ctx context.Context, u *store.User, f *store.Family) error
 }
 
 // gate lets the MCP side ask the authorization side about one resource.
 type gate struct {
 	resource string
 	grants   verifier
-	people   attendance
 	policy   *policy.Policy
 }
 
@@ -54,14 +47,6 @@ func (g *gate) Authenticate(ctx context.Context, token string) (*mcpbridge.Princ
 	switch {
 	case errors.As(err, &invalid):
 		return nil, &refusedToken{invalid}
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", mcpbridge.ErrUnavailable, err)
-	}
-	// After the token, so that only who has one makes us ask; before anything is
-	// said to them.
-	switch err := g.people.Check(ctx, &session.User, &session.Family); {
-	case errors.Is(err, people.ErrInactive):
-		return nil, &refusedToken{&grant.InvalidError{Reason: reason.UserNotActive}}
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", mcpbridge.ErrUnavailable, err)
 	}

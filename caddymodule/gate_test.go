@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/teamlumos/mcp-edge/authz/grant"
-	"github.com/teamlumos/mcp-edge/authz/people"
 	"github.com/teamlumos/mcp-edge/authz/policy"
 	"github.com/teamlumos/mcp-edge/authz/store"
 	"github.com/teamlumos/mcp-edge/internal/reason"
@@ -37,13 +36,6 @@ func (v tokens) Verify(_ context.Context, token, resource string) (*grant.Sessio
 	}, nil
 }
 
-// here is what Check answers about everybody; nil by an error that is nil.
-func here(err error) attendance { return attends{err} }
-
-type attends struct{ err error }
-
-func (a attends) Check(context.Context, *store.User, *store.Family) error { return a.err }
-
 // newTestGate returns a gate under a policy whose role allows the given.
 func newTestGate(t *testing.T, allow ...string) *gate {
 	t.Helper()
@@ -58,7 +50,7 @@ func newTestGate(t *testing.T, allow ...string) *gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &gate{resource: testResource, policy: compiled, people: here(nil), grants: tokens{
+	return &gate{resource: testResource, policy: compiled, grants: tokens{
 		"revoked": fmt.Errorf("verify: %w", &grant.InvalidError{Reason: reason.GrantRevoked}),
 		"unknown": store.ErrUnavailable,
 	}}
@@ -148,22 +140,5 @@ func TestOnlyThePrincipalOfThisRequestIsEverAllowed(t *testing.T) {
 	}
 	if decision := g.Authorize(context.WithoutCancel(ctx), p, need); decision.Outcome != mcpbridge.Allow {
 		t.Errorf("itself, in a context that outlives the client: %+v", decision)
-	}
-}
-
-func TestAPersonWhoIsNotActiveHasNoGoodTokenAndAFaultIsNoDenial(t *testing.T) {
-	g := newTestGate(t, "*")
-	g.people = here(fmt.Errorf("check: %w", people.ErrInactive))
-	_, err := g.Authenticate(withCaller(t.Context()), "good")
-	var told interface{ Reason() reason.Reason }
-	if !errors.Is(err, mcpbridge.ErrInvalidToken) || !errors.As(err, &told) || told.Reason() != reason.UserNotActive {
-		t.Errorf("%v", err)
-	}
-	g.people = here(people.ErrUnknown)
-	if _, err := g.Authenticate(withCaller(t.Context()), "good"); !errors.Is(err, mcpbridge.ErrUnavailable) || errors.Is(err, mcpbridge.ErrInvalidToken) {
-		t.Errorf("%v", err)
-	}
-	if _, err := g.Authenticate(withCaller(t.Context()), "revoked"); !errors.Is(err, mcpbridge.ErrInvalidToken) {
-		t.Errorf("a revoked token was asked about: %v", err)
 	}
 }
