@@ -15,6 +15,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/grant"
 	"github.com/teamlumos/mcp-edge/authz/store"
 	"github.com/teamlumos/mcp-edge/internal/clock"
+	"github.com/teamlumos/mcp-edge/internal/flood"
 	"github.com/teamlumos/mcp-edge/internal/reason"
 )
 
@@ -80,10 +81,11 @@ type Config struct {
 // Checker asks backends whether people are still active. It is safe for
 // concurrent use. Close it when it is not used any more.
 type Checker struct {
-	cfg     Config
-	flights singleflight.Group
-	stopped context.Context //nolint:containedctx // it ends questions that outlive their request
-	stop    context.CancelFunc
+	cfg      Config
+	flights  singleflight.Group
+	silences flood.Gate      // by resource
+	stopped  context.Context //nolint:containedctx // it ends questions that outlive their request
+	stop     context.CancelFunc
 
 	mu     sync.Mutex // guards closed, and Add before Wait
 	closed bool
@@ -203,8 +205,11 @@ func (c *Checker) ask(ctx context.Context, k key, u store.User, f store.Family) 
 		return nil
 	}
 	c.cfg.Observe(Fault)
-	c.cfg.Log.WarnContext(ctx, "a backend does not say whether a person is active", "resource", f.Resource, "user_id", u.ID, "error", err)
 	now := c.cfg.Clock.Now()
+	// One line a second for a backend: when it is down, it is so for everybody.
+	if pass, held := c.silences.Pass(f.Resource, now); pass {
+		c.cfg.Log.WarnContext(ctx, "a backend does not say whether a person is active", "resource", f.Resource, "user_id", u.ID, "not_logged_before", held, "error", err)
+	}
 	next := &answer{key: k, silent: now, tried: now}
 	if last != nil {
 		next.good = last.good

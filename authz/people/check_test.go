@@ -168,7 +168,7 @@ func (w *world) settle(questions int) {
 	if w.Checker, err = people.New(w.cfg); err != nil {
 		w.t.Fatal(err)
 	}
-	w.t.Cleanup(w.Checker.Close)
+	w.t.Cleanup(w.Close)
 }
 
 func TestAPersonAtWorkIsAskedAboutOnceInAMinute(t *testing.T) {
