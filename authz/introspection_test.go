@@ -38,17 +38,19 @@ type grants struct {
 	store  store.Store
 	user   store.User
 	client store.Client
+	people *everybody
 }
 
 func newGrants(t *testing.T) *grants {
 	t.Helper()
-	g := &grants{t: t, clock: clock.NewFake(time.Unix(1_800_000_000, 0))}
+	g := &grants{t: t, clock: clock.NewFake(time.Unix(1_800_000_000, 0)), people: &everybody{active: true}}
 	g.Server, g.store = newServer(t, func(c *authz.Config) {
 		cache, err := grant.NewCache(100)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(cache.Close)
+		c.Directory = g.people
 		c.Clock, c.Cache, c.Policy = g.clock, cache, policyWith(t, true, "claude-code")
 		c.ResourceServers = []introspect.ResourceServer{{Name: "reports", SecretHash: opaque.HashOf(reportsSecret), Resources: []string{resource}}}
 		g.config = *c

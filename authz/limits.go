@@ -32,6 +32,9 @@ var (
 	// Returns from the identity provider, by address. Each one makes the server
 	// call the provider.
 	callbackRate = limit.Rate{Events: 25, Per: time.Second, Burst: 2_500}
+	// Logouts, by address. A provider that ends the sessions of a whole company at
+	// once calls from a few addresses; each one that is good is a write.
+	logoutRate = limit.Rate{Events: 50, Per: time.Second, Burst: 10_000}
 	// Wrong client secrets, by address and client (RFC 6749 §2.3.1). A secret has
 	// 256 random bits, so that no rate makes guessing worth while; a client whose
 	// secret was changed meanwhile has room for its retries.

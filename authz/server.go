@@ -26,6 +26,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/oauth"
 	"github.com/teamlumos/mcp-edge/authz/opaque"
 	"github.com/teamlumos/mcp-edge/authz/operator"
+	"github.com/teamlumos/mcp-edge/authz/people"
 	"github.com/teamlumos/mcp-edge/authz/policy"
 	"github.com/teamlumos/mcp-edge/authz/revoke"
 	"github.com/teamlumos/mcp-edge/authz/session"
@@ -55,6 +56,7 @@ type Config struct {
 	Keys   *keys.Set
 	Epochs *grant.Epochs
 	Cache  *grant.Cache // nil where several processes write to the store
+	People *people.Memory
 	Limits *Limits
 
 	// Lifetimes have defaults of their own.
@@ -88,6 +90,8 @@ type Observers struct {
 	// Consent is told about answers to the consent page; reason.UserDenied is a
 	// denial.
 	Consent func(reason.Reason)
+	// Person is told about questions to a backend about a person.
+	Person func(people.Result)
 	// Document is told about fetches of client metadata documents.
 	Document func(document.Outcome)
 }
@@ -96,6 +100,7 @@ type Observers struct {
 // not used any more.
 type Server struct {
 	grants    *grant.Service
+	people    *people.Checker
 	metadata  *discovery.Document
 	documents *document.Service // nil = off
 	clients   *client.Clients   // those that registered
@@ -125,7 +130,10 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("opaque tokens: %w", err)
 	}
 	s := &Server{exact: map[string]http.Handler{}, below: map[string]http.Handler{}}
-	if s.grants, err = newGrants(cfg, minter); err != nil {
+	if s.people, err = s.newPeople(cfg); err != nil {
+		return nil, err
+	}
+	if s.grants, err = newGrants(cfg, minter, s.people); err != nil {
 		return nil, err
 	}
 	for _, r := range cfg.Policy.Resources() {
@@ -159,8 +167,10 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Close ends fetches of metadata documents that are under way.
+// Close ends fetches of metadata documents and questions about people that are
+// under way.
 func (s *Server) Close() {
+	s.people.Close()
 	if s.documents != nil {
 		s.documents.Close()
 	}
@@ -222,7 +232,7 @@ func newMinter(cfg Config) (*opaque.Minter, error) {
 	return opaque.NewMinter(macKeys, cfg.Rand)
 }
 
-func newGrants(cfg Config, minter *opaque.Minter) (*grant.Service, error) {
+func newGrants(cfg Config, minter *opaque.Minter, asked grant.People) (*grant.Service, error) {
 	return grant.New(grant.Config{
 		Store: cfg.Store, Minter: minter, Policy: cfg.Policy, Clock: cfg.Clock, Lifetimes: cfg.Lifetimes,
 		GraceOf: func(id string) time.Duration {
@@ -234,7 +244,7 @@ func newGrants(cfg Config, minter *opaque.Minter) (*grant.Service, error) {
 			return slices.ContainsFunc(r.Scopes, func(s policy.Scope) bool { return s.Name == scope })
 		},
 		Epochs: cfg.Epochs, Cache: cfg.Cache, Rotations: cfg.Limits.rotations, RotationRate: rotationRate, Rand: cfg.Rand, Log: cfg.Log,
-		Observer: cfg.Observers.Grants,
+		Observer: cfg.Observers.Grants, People: asked,
 	})
 }
 
@@ -258,7 +268,7 @@ func (s *Server) mountPages(cfg Config, minter *opaque.Minter) error {
 	}
 	authorizing, err := authorize.New(authorize.Config{
 		Issuer: cfg.Issuer, Pages: pages, Transactions: transactions, Store: clients{cfg.Store, s.clients, s.documents, cfg.Profiles, s.rejected}, Policy: cfg.Policy,
-		Directory: cfg.Directory, Audit: cfg.Audit, Clock: cfg.Clock, Rand: cfg.Rand, Log: cfg.Log,
+		Directory: s.people, Audit: cfg.Audit, Clock: cfg.Clock, Rand: cfg.Rand, Log: cfg.Log,
 	})
 	if err != nil {
 		return err
@@ -331,6 +341,9 @@ func (s *Server) mountEndpoints(cfg Config, minter *opaque.Minter) error {
 	if err := s.mountIntrospection(cfg); err != nil {
 		return err
 	}
+	if err := s.mountLogout(cfg); err != nil {
+		return err
+	}
 	return s.mountDocuments(cfg)
 }
 
@@ -341,7 +354,7 @@ func (s *Server) mountIntrospection(cfg Config) error {
 		return nil
 	}
 	introspecting, err := introspect.New(introspect.Config{
-		Issuer: cfg.Issuer, Servers: cfg.ResourceServers, Grants: s.grants, Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log,
+		Issuer: cfg.Issuer, Servers: cfg.ResourceServers, Grants: s, Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log,
 	})
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/client"
 	"github.com/teamlumos/mcp-edge/authz/grant"
 	"github.com/teamlumos/mcp-edge/authz/keys"
+	"github.com/teamlumos/mcp-edge/authz/people"
 	"github.com/teamlumos/mcp-edge/authz/policy"
 	"github.com/teamlumos/mcp-edge/authz/store"
 	"github.com/teamlumos/mcp-edge/authz/store/sqlite"
@@ -107,9 +108,14 @@ func newServer(t *testing.T, change func(*authz.Config)) (*authz.Server, store.S
 	if err != nil {
 		t.Fatal(err)
 	}
+	memory, err := people.NewMemory(100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(memory.Close) // after the server, which uses it
 	cfg := authz.Config{
 		Issuer: issuer, Policy: p, Profiles: profiles, Directory: nobody{}, Audit: new(audittest.Memory),
-		Store: s, Keys: set, Epochs: grant.NewEpochs(), Limits: limits, DynamicRegistration: true, Documents: offline{},
+		Store: s, Keys: set, Epochs: grant.NewEpochs(), Limits: limits, People: memory, DynamicRegistration: true, Documents: offline{},
 	}
 	if change != nil {
 		change(&cfg)
@@ -138,7 +144,7 @@ func TestEveryPathHasItsEndpoint(t *testing.T) {
 		"/authorize": http.StatusBadRequest, "/signin": http.StatusBadRequest, "/callback/acme.com": http.StatusBadRequest, "/signout": http.StatusOK,
 		"/token": http.StatusMethodNotAllowed, "/revoke": http.StatusMethodNotAllowed, "/register": http.StatusMethodNotAllowed,
 		"/jwks.json": http.StatusOK, "/.well-known/oauth-authorization-server": http.StatusOK, "/.well-known/openid-configuration": http.StatusOK,
-		"/.well-known/other": http.StatusNotFound, "/introspect": http.StatusNotFound,
+		"/.well-known/other": http.StatusNotFound, "/introspect": http.StatusNotFound, "/backchannel-logout/acme.com": http.StatusMethodNotAllowed,
 	} {
 		t.Run(path, func(t *testing.T) {
 			resp := send(server, http.MethodGet, path, "")

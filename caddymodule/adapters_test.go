@@ -110,3 +110,29 @@ func TestTheBackendIsAskedWhoSomebodyIs(t *testing.T) {
 		t.Errorf("a resource without a backend: %v", err)
 	}
 }
+
+func TestOnlyABackendsOwnWordsSayThatAPersonWhoHasGrantsIsGone(t *testing.T) {
+	for name, test := range map[string]struct {
+		err            *backend.Error
+		unknown, fault bool
+	}{
+		"it knows nobody by that id":      {&backend.Error{Kind: backend.NotFound, Detail: "no such user"}, true, false},
+		"it refuses them everything":      {&backend.Error{Kind: backend.Forbidden, Detail: "suspended"}, false, false},
+		"a 404 of something in front":     {&backend.Error{Kind: backend.NotFound}, false, true},
+		"a 403 of something in front":     {&backend.Error{Kind: backend.Forbidden}, false, true},
+		"it does not trust the gateway":   {&backend.Error{Kind: backend.RefusedGateway}, false, true},
+		"it has too much to do":           {&backend.Error{Kind: backend.RateLimited}, false, true},
+		"its answer is about another one": {&backend.Error{Kind: backend.BadAnswer}, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			people := &users{err: test.err}
+			got, err := directory{testResource: people}.Lookup(t.Context(), testResource, authorize.Person{UserID: "ours", Subject: "u-1", Email: "ada@acme.com", Domain: "acme.com"})
+			if (err != nil) != (test.unknown || test.fault) || errors.Is(err, authorize.ErrUnknownPerson) != test.unknown || got.Active {
+				t.Errorf("%+v, %v", got, err)
+			}
+			if people.asked.Subject != "u-1" {
+				t.Errorf("asked as %+v", people.asked)
+			}
+		})
+	}
+}

@@ -30,10 +30,11 @@ func init() { caddy.RegisterModule(Admin{}) }
 //	GET    /mcp_edge/clients?after=ID&limit=N    the clients, in the order of their ids
 //	DELETE /mcp_edge/clients/ID                  end one with its grants
 //	DELETE /mcp_edge/clients/ID?grants=only      end its grants and keep it
+//	DELETE /mcp_edge/people/DOMAIN/WHO           end everything of a person, by e-mail address or id
 //	GET    /mcp_edge/rejections?limit=N          what was refused because nothing allows it
 //	DELETE /mcp_edge/rejections/ID               take one off that list
 //
-// An id is one segment of the path, so the slashes of a URL are escaped. It has
+// A domain or an id is one segment of the path, so the slashes of a URL are escaped. It has
 // no state: the configuration in service is asked for at each request.
 type Admin struct{}
 
@@ -47,6 +48,7 @@ func (Admin) CaddyModule() caddy.ModuleInfo {
 
 const (
 	adminClients    = "/mcp_edge/clients"
+	adminPeople     = "/mcp_edge/people"
 	adminRejections = "/mcp_edge/rejections"
 
 	defaultPage = 100
@@ -63,6 +65,7 @@ func (Admin) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
 		route(adminClients, http.MethodGet, []string{"after", "limit"}, listClients),
 		route(adminClients+"/", http.MethodDelete, []string{"grants"}, endClient),
+		route(adminPeople+"/", http.MethodDelete, nil, signOut),
 		route(adminRejections, http.MethodGet, []string{"limit"}, listRejections),
 		route(adminRejections+"/", http.MethodDelete, nil, dismissRejection),
 	}
@@ -70,8 +73,9 @@ func (Admin) Routes() []caddy.AdminRoute {
 
 // adminRequest is a request that was read.
 type adminRequest struct {
-	app *App
-	id  string // the segment behind the pattern, or ""
+	app    *App
+	domain string // the segment before id, or ""
+	id     string // the last segment behind the pattern, or ""
 	url.Values
 }
 
@@ -125,12 +129,28 @@ func (a adminRoute) read(w http.ResponseWriter, r *http.Request) (adminRequest, 
 	}
 	req := adminRequest{Values: query}
 	if strings.HasSuffix(a.pattern, "/") {
-		segment := strings.TrimPrefix(r.URL.EscapedPath(), a.pattern)
-		if req.id, err = url.PathUnescape(segment); err != nil || req.id == "" || len(req.id) > oauth.MaxRedirectURI || strings.Contains(segment, "/") {
+		rest := strings.TrimPrefix(r.URL.EscapedPath(), a.pattern)
+		if a.pattern == adminPeople+"/" {
+			var domain string
+			domain, rest, _ = strings.Cut(rest, "/")
+			if req.domain, err = segment(domain); err != nil {
+				return adminRequest{}, adminError(http.StatusBadRequest, "the path ends with a domain and an e-mail address or id, whose slashes are written %2F")
+			}
+		}
+		if req.id, err = segment(rest); err != nil {
 			return adminRequest{}, adminError(http.StatusBadRequest, "the path ends with an id, whose slashes are written %2F")
 		}
 	}
 	return req, nil
+}
+
+// segment reads one segment of an escaped path.
+func segment(escaped string) (string, error) {
+	text, err := url.PathUnescape(escaped)
+	if err != nil || text == "" || len(text) > oauth.MaxRedirectURI || strings.Contains(escaped, "/") {
+		return "", errBadPath
+	}
+	return text, nil
 }
 
 // inService runs the answer on the configuration that serves requests, of which
@@ -159,6 +179,7 @@ func (a adminRoute) inService(ctx context.Context, r *http.Request, req adminReq
 var (
 	errNoAppRuns = errors.New("the configuration in service has no app mcp_edge: nothing is there to be seen or changed")
 	errBadQuery  = errors.New("bad query")
+	errBadPath   = errors.New("bad path")
 )
 
 // adminFault says what an error means to an operator.
@@ -217,6 +238,11 @@ func endClient(ctx context.Context, service *operator.Service, r adminRequest) (
 	}
 	n, err := service.EndClient(ctx, r.id, !r.Has("grants"))
 	return ended{Grants: n, Removed: !r.Has("grants")}, err
+}
+
+func signOut(ctx context.Context, service *operator.Service, r adminRequest) (any, error) {
+	done, err := service.SignOut(ctx, r.domain, r.id)
+	return signedOut{People: done.People, Grants: done.Grants}, err
 }
 
 func listRejections(ctx context.Context, service *operator.Service, r adminRequest) (any, error) {

@@ -61,6 +61,12 @@ type ended struct {
 	Removed bool `json:"removed"`
 }
 
+// signedOut answers DELETE /mcp_edge/people/DOMAIN/WHO.
+type signedOut struct {
+	People int `json:"people"`
+	Grants int `json:"ended_grants"`
+}
+
 // rejectionList answers GET /mcp_edge/rejections.
 type rejectionList struct {
 	Rejections []rejectionRow `json:"rejections"`

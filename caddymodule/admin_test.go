@@ -385,3 +385,42 @@ func TestARejectionIsDismissed(t *testing.T) {
 		t.Errorf("%s", printed)
 	}
 }
+
+func TestAPersonWhoIsSignedOutByAnOperatorIsRefusedAtTheNextRequest(t *testing.T) {
+	a := newAdministered(t)
+	a.run()
+	one, two := a.token(), a.token()
+	a.wantSearch(one, http.StatusOK)
+	for uri, want := range map[string]int{
+		"/mcp_edge/people/demo.example/bob@demo.example":  http.StatusNotFound,
+		"/mcp_edge/people/other.example/ada@demo.example": http.StatusNotFound,
+		"/mcp_edge/people/demo.example":                   http.StatusBadRequest,
+		"/mcp_edge/people/demo.example/":                  http.StatusBadRequest,
+		"/mcp_edge/people//ada@demo.example":              http.StatusBadRequest,
+		"/mcp_edge/people/demo.example/a/b":               http.StatusBadRequest,
+	} {
+		if resp, answer := a.ask(http.MethodDelete, uri); resp.StatusCode != want {
+			t.Errorf("%s: %d %v", uri, resp.StatusCode, answer)
+		}
+	}
+	a.wantSearch(one, http.StatusOK)
+	var printed bytes.Buffer
+	gateway := &adminClient{address: "unix/" + a.socket}
+	if err := signOutPerson(&printed, gateway, "demo.example", "Ada@demo.example", false); err != nil {
+		t.Fatal(err)
+	}
+	if printed.String() != "signed out 1 people, ended 2 grants\n" {
+		t.Errorf("%q", &printed)
+	}
+	a.wantSearch(one, http.StatusUnauthorized)
+	a.wantSearch(two, http.StatusUnauthorized)
+	trail := a.audit()
+	for _, line := range []string{`"event_name":"admin_action"`, `"event_name":"person_signed_out"`, `"reason":"admin"`, "an operator signed the person out, with 2 grants"} {
+		if !strings.Contains(trail, line) {
+			t.Errorf("the trail has no %s:\n%s", line, trail)
+		}
+	}
+	if n := strings.Count(trail, `"event_name":"token_revoked"`); n != 2 {
+		t.Errorf("%d grants in the trail", n)
+	}
+}

@@ -63,6 +63,7 @@ func (a *App) build(run *running) error {
 		Keys:      run.runtime.keys,
 		Epochs:    run.runtime.epochs,
 		Cache:     run.runtime.cache,
+		People:    run.runtime.people,
 		Limits:    run.runtime.limits,
 		Lifetimes: grant.Lifetimes{
 			Code:          time.Duration(tokens.Code),
@@ -141,7 +142,7 @@ func (a *App) newEndpoint(run *running, b *Bridge, server *authz.Server, c *back
 		return nil, err
 	}
 	endpoint, err := mcp.New(mcp.Config{
-		Gate:            &gate{resource: b.Resource, grants: server.Grants(), policy: run.policy},
+		Gate:            &gate{resource: b.Resource, grants: server, policy: run.policy},
 		Auditor:         &auditor{resource: b.Resource, recorder: run.recorder},
 		Tools:           set,
 		ServerInfo:      mcp.ServerInfo{Name: "mcp-edge-" + b.Toolset, Title: kind.title, Version: version()},

@@ -101,6 +101,7 @@ func rowKinds(r store.Rows) []kindCount {
 		{"codes", r.Codes}, {"access_tokens", r.AccessTokens}, {"families", r.Families}, {"generations", r.Generations},
 		{"sealed_answers", r.SealedAnswers}, {"registrations", r.Registrations}, {"removals", r.Removals},
 		{"rejections", r.Rejections}, {"consents", r.Consents}, {"idempotent_writes", r.IdempotentWrites},
+		{"logout_tokens", r.LogoutTokens},
 	}
 }
 
@@ -110,5 +111,6 @@ func sweptKinds(s store.Swept) []kindCount {
 		{"access_tokens", s.AccessTokens}, {"families", s.Families}, {"sealed_answers", s.SealedAnswers},
 		{"registrations", s.Registrations}, {"removals", s.Removals}, {"rejections", s.Rejections}, {"consents", s.Consents},
 		{"idempotent_writes", s.IdempotentWrites},
+		{"logout_tokens", s.LogoutTokens},
 	}
 }

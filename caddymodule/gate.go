@@ -12,7 +12,8 @@ import (
 	"github.com/teamlumos/mcp-edge/mcpbridge"
 )
 
-// verifier says whom an access token speaks for; *grant.Service is one.
+// verifier says whom an access token speaks for, if they are still there;
+// *authz.Server is one.
 type verifier interface {
 	Verify(ctx context.Context, token, resource string) (*grant.Session, error)
 }

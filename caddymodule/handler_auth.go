@@ -86,7 +86,7 @@ var authPaths = map[string]bool{
 // isAuthPath says whether a path belongs to the authorization server. Every
 // /.well-known/ path does, since a client that probes must get a clear no.
 func isAuthPath(path string) bool {
-	for _, prefix := range []string{"/callback/", "/register/", "/assets/", "/.well-known/"} {
+	for _, prefix := range []string{"/callback/", "/backchannel-logout/", "/register/", "/assets/", "/.well-known/"} {
 		if strings.HasPrefix(path, prefix) {
 			return true
 		}

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz"
 	"github.com/teamlumos/mcp-edge/authz/document"
 	"github.com/teamlumos/mcp-edge/authz/grant"
+	"github.com/teamlumos/mcp-edge/authz/people"
 	"github.com/teamlumos/mcp-edge/authz/token"
 	"github.com/teamlumos/mcp-edge/internal/reason"
 )
@@ -33,6 +35,7 @@ type metrics struct {
 	consents      *prometheus.CounterVec // result, reason
 	codes         *prometheus.CounterVec // profile, result
 	documents     *prometheus.CounterVec // result
+	people        *prometheus.CounterVec // result
 	rows          *prometheus.GaugeVec   // kind
 	liveGrants    prometheus.Gauge
 	counted       prometheus.Gauge
@@ -92,6 +95,8 @@ func newMetrics() *metrics {
 		"Authorization codes whose life is over, by the host profile of their client and by whether they were redeemed.", "profile", "result")
 	m.documents = m.counters("metadata_document_fetches_total",
 		"Fetches of client metadata documents, by result.", "result")
+	m.people = m.counters("people_checks_total",
+		"Questions to a backend whether a person with grants is still active, by result; those that were answered from memory are not counted.", "result")
 	m.rows = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "mcp_edge_store_rows", Help: "Rows that are kept in the store, by kind, at the last count.",
 	}, []string{"kind"})
@@ -126,6 +131,9 @@ func (m *metrics) begin() {
 	for _, o := range document.Outcomes() {
 		m.documents.WithLabelValues(string(o))
 	}
+	for _, r := range people.Results() {
+		m.people.WithLabelValues(string(r))
+	}
 }
 
 // register shows the figures in the registry of a configuration.
@@ -156,6 +164,7 @@ func (m *metrics) observers() authz.Observers {
 		SignIn:       func(why reason.Reason) { m.signIns.WithLabelValues(resultOf(why), reasonLabel(why)).Inc() },
 		Consent:      m.consent,
 		Document:     m.documentFetch,
+		Person:       m.personCheck,
 	}
 }
 
@@ -212,6 +221,13 @@ func (m *metrics) documentFetch(o document.Outcome) {
 		}
 	}
 	m.documents.WithLabelValues(otherLabel).Inc()
+}
+
+func (m *metrics) personCheck(r people.Result) {
+	if !slices.Contains(people.Results(), r) {
+		r = otherLabel
+	}
+	m.people.WithLabelValues(string(r)).Inc()
 }
 
 // profileLabel is the id of a host profile that is configured now.

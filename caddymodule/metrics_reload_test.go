@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/teamlumos/mcp-edge/authz/document"
+	"github.com/teamlumos/mcp-edge/authz/people"
 	"github.com/teamlumos/mcp-edge/authz/store"
 	"github.com/teamlumos/mcp-edge/authz/token"
 	"github.com/teamlumos/mcp-edge/internal/reason"
@@ -294,6 +295,9 @@ func closedSets(profiles []string) func(name, value string) bool {
 	}
 	for _, o := range document.Outcomes() {
 		results = append(results, string(o))
+	}
+	for _, r := range people.Results() {
+		results = append(results, string(r))
 	}
 	var kinds []string
 	for _, k := range slices.Concat(rowKinds(store.Rows{}), sweptKinds(store.Swept{})) {

@@ -13,6 +13,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/grant"
 	"github.com/teamlumos/mcp-edge/authz/keys"
 	"github.com/teamlumos/mcp-edge/authz/opaque"
+	"github.com/teamlumos/mcp-edge/authz/people"
 	"github.com/teamlumos/mcp-edge/authz/store"
 	"github.com/teamlumos/mcp-edge/internal/clock"
 	"github.com/teamlumos/mcp-edge/internal/keylock"
@@ -36,6 +37,7 @@ type runtime struct {
 	keys   *keys.Set
 	epochs *grant.Epochs
 	cache  *grant.Cache
+	people *people.Memory
 	limits *authz.Limits
 	sealer *opaque.Sealer
 	// ledger and writing are of all configurations: a call of a new one waits for
@@ -93,6 +95,9 @@ func newRuntime(ctx context.Context, engine StoreEngine, storage keys.Storage) (
 	if r.cache, err = grant.NewCache(0); err != nil {
 		return nil, fmt.Errorf("making the token cache: %w", err)
 	}
+	if r.people, err = people.NewMemory(0); err != nil {
+		return nil, err
+	}
 	if r.limits, err = authz.NewLimits(); err != nil {
 		return nil, fmt.Errorf("making the rate limits: %w", err)
 	}
@@ -109,6 +114,9 @@ func (r *runtime) Destruct() error {
 	r.watch.stop()
 	if r.cache != nil {
 		r.cache.Close()
+	}
+	if r.people != nil {
+		r.people.Close()
 	}
 	if r.store == nil {
 		return nil

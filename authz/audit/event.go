@@ -20,6 +20,8 @@ const (
 	TokenRefreshed      = "token_refreshed"
 	TokenRefused        = "token_refused"
 	TokenRevoked        = "token_revoked"
+	PersonSignedOut     = "person_signed_out"
+	LogoutRefused       = "logout_refused"
 	RefreshReuse        = "refresh_reuse_detected"
 	ToolsListed         = "tools_listed"
 	ToolInvoked         = "tool_invoked"

@@ -24,7 +24,10 @@ var ErrUnknownPerson = errors.New("person unknown to the backend")
 
 // Person is whom a backend's directory is asked about.
 type Person struct {
-	UserID   string // ours
+	UserID string // ours
+	// Subject is their id at the backend, "" at a sign-in. Where it is known, the
+	// answer ends grants, so that it must be the backend's own.
+	Subject  string
 	Email    string
 	Domain   string
 	ClientID string // of the assistant for which it is asked

@@ -62,8 +62,11 @@ func TestARemovedClientDoesNotComeBack(t *testing.T) {
 func TestARevocationForgetsTheConsent(t *testing.T) {
 	ctx := context.Background()
 	for name, revoke := range map[string]func(w *world, tokens grant.Tokens) error{
-		"of a grant":  func(w *world, tokens grant.Tokens) error { return w.RevokeFamily(ctx, tokens.Family.ID, grant.ByUser) },
-		"of a person": func(w *world, _ grant.Tokens) error { return w.RevokeUser(ctx, w.user.ID, grant.ByAdmin) },
+		"of a grant": func(w *world, tokens grant.Tokens) error { return w.RevokeFamily(ctx, tokens.Family.ID, grant.ByUser) },
+		"of a person": func(w *world, _ grant.Tokens) error {
+			_, err := w.RevokeUser(ctx, w.user.ID, grant.ByAdmin, nil)
+			return err
+		},
 		"of a client": func(w *world, _ grant.Tokens) error {
 			_, err := w.RevokeClient(ctx, w.client.ID, grant.ByAdmin, false)
 			return err

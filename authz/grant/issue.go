@@ -3,6 +3,7 @@ package grant
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -45,12 +46,19 @@ func (Tokens) LogValue() slog.Value { return slog.StringValue("[tokens]") }
 // approved and lives for Lifetimes.Code.
 func (s *Service) IssueCode(ctx context.Context, tx store.Tx, a store.Approval, u store.User) (code string, err error) {
 	now := s.clock.Now()
+	// There still, or the approval would be gone with it. A provider that names
+	// no sessions leaves it empty.
+	in, err := tx.Session(ctx, a.SessionHash)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return "", fmt.Errorf("read session: %w", err)
+	}
 	family := opaque.NewID(s.rand)
 	code, hash := s.minter.Mint(opaque.Code, family, 0)
 	err = tx.CreateCode(ctx, store.Code{
 		Hash: hash, FamilyID: family, UserID: u.ID, Domain: u.Domain, Subject: a.Subject,
 		ClientID: a.ClientID, RedirectURI: a.RedirectURI, Resource: a.Resource, Scopes: a.Scopes,
 		Challenge: a.Challenge, AuthTime: a.AuthTime, IssuedAt: now, ExpiresAt: now.Add(s.life.Code),
+		IDPSession: in.IDPSession,
 	})
 	if err != nil {
 		return "", fmt.Errorf("store authorization code: %w", err)

@@ -187,7 +187,7 @@ func TestARevokedPersonGetsNoNewGrant(t *testing.T) {
 				tokens, _ = w.Redeem(context.Background(), req)
 				return
 			}
-			if err := w.RevokeUser(context.Background(), w.user.ID, grant.ByAdmin); err != nil {
+			if _, err := w.RevokeUser(context.Background(), w.user.ID, grant.ByAdmin, nil); err != nil {
 				t.Error(err)
 			}
 		})

@@ -187,6 +187,6 @@ func (s *Service) newFamily(c store.Code, now time.Time) store.Family {
 func familyOf(c store.Code) store.Family {
 	return store.Family{
 		ID: c.FamilyID, Domain: c.Domain, UserID: c.UserID, Subject: c.Subject,
-		ClientID: c.ClientID, Resource: c.Resource, Scopes: c.Scopes,
+		ClientID: c.ClientID, Resource: c.Resource, Scopes: c.Scopes, IDPSession: c.IDPSession,
 	}
 }

@@ -65,7 +65,7 @@ func TestACodeIsBoundToWhatWasApproved(t *testing.T) {
 		{"the end of its last second", func(w *world, _ *grant.RedeemRequest) { w.clock.Advance(time.Minute) }, oauth.InvalidGrant, reason.GrantExpired},
 		{"a domain that was turned off", func(w *world, _ *grant.RedeemRequest) { w.policy.why.Store(reason.DomainOff) }, oauth.InvalidGrant, reason.DomainOff},
 		{"a revocation of the person", func(w *world, _ *grant.RedeemRequest) {
-			if err := w.RevokeUser(context.Background(), w.user.ID, grant.ByAdmin); err != nil {
+			if _, err := w.RevokeUser(context.Background(), w.user.ID, grant.ByAdmin, nil); err != nil {
 				w.t.Fatal(err)
 			}
 		}, oauth.InvalidGrant, reason.GrantRevoked},

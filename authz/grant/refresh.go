@@ -80,6 +80,9 @@ func (s *Service) Refresh(ctx context.Context, req RefreshRequest) (Tokens, *oau
 		if refused := s.tooManyRotations(family.ID); refused != nil {
 			return Tokens{Family: facts.Family, User: user}, refused
 		}
+		if refused := s.inactive(ctx, facts.Family, user); refused != nil {
+			return Tokens{Family: facts.Family, User: user}, refused
+		}
 	}
 	return s.change(ctx, family.UserID, p)
 }

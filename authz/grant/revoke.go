@@ -14,9 +14,10 @@ import (
 
 // Why a family was revoked, beside the reasons of package reason.
 const (
-	ByClient = "client" // RFC 7009
-	ByUser   = "user"
-	ByAdmin  = "admin"
+	ByClient    = "client" // RFC 7009
+	ByUser      = "user"
+	ByAdmin     = "admin"
+	ByIDPLogout = "idp_logout" // OpenID Connect Back-Channel Logout 1.0
 )
 
 // Revoked says what a revocation request was about, for the audit trail.
@@ -117,42 +118,6 @@ func (s *Service) RevokeFamily(ctx context.Context, id, why string) error {
 	}
 	if _, _, err := s.endFamily(ctx, family, why); err != nil {
 		return fmt.Errorf("revoke grant: %w", err)
-	}
-	return nil
-}
-
-// RevokeUser ends everything of a person: all grants, unredeemed codes, browser
-// sessions and pending approvals. When it returns nil, none of it is accepted
-// again. The error is store.ErrNotFound or store.ErrUnavailable.
-func (s *Service) RevokeUser(ctx context.Context, userID, why string) error {
-	var ended []store.Family
-	err := s.store.Update(ctx, func(tx store.Tx) error {
-		if _, err := tx.User(ctx, userID); err != nil { // the lock that keeps new families out
-			return err
-		}
-		now := s.clock.Now()
-		var err error
-		if ended, err = tx.LiveFamiliesOfUser(ctx, userID, now); err != nil {
-			return err
-		}
-		for _, f := range ended {
-			if err := revokeFamily(ctx, tx, f, why, now); err != nil {
-				return err
-			}
-		}
-		if err := tx.RevokeCodesOfUser(ctx, userID, "", now); err != nil {
-			return err
-		}
-		if err := tx.DeleteConsents(ctx, userID, ""); err != nil {
-			return err
-		}
-		return tx.DeleteUserSessions(ctx, userID)
-	})
-	for _, f := range ended {
-		s.epochs.Bump(f.ID)
-	}
-	if err != nil {
-		return fmt.Errorf("revoke everything of a person: %w", err)
 	}
 	return nil
 }

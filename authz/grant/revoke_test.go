@@ -110,7 +110,7 @@ func TestAFailedRevocationSaysSo(t *testing.T) {
 	if err := w.RevokeFamily(context.Background(), tokens.Family.ID, grant.ByUser); err == nil {
 		t.Error("RevokeFamily succeeded without a store")
 	}
-	if err := w.RevokeUser(context.Background(), w.user.ID, grant.ByUser); err == nil {
+	if _, err := w.RevokeUser(context.Background(), w.user.ID, grant.ByUser, nil); err == nil {
 		t.Error("RevokeUser succeeded without a store")
 	}
 	w.store.down.Store(false)
@@ -176,7 +176,7 @@ func TestRevokeUserEndsEverythingOfThatPersonOnly(t *testing.T) {
 	}
 	w.cache.Wait()
 
-	if err := w.RevokeUser(ctx, ada.ID, grant.ByAdmin); err != nil {
+	if _, err := w.RevokeUser(ctx, ada.ID, grant.ByAdmin, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, tokens := range []grant.Tokens{one, two} {
@@ -191,7 +191,7 @@ func TestRevokeUserEndsEverythingOfThatPersonOnly(t *testing.T) {
 	}
 	w.wantLive(theirs.AccessToken)
 	w.mustRefresh(theirs.RefreshToken)
-	if err := w.RevokeUser(ctx, "no such person", grant.ByAdmin); !errors.Is(err, store.ErrNotFound) {
+	if _, err := w.RevokeUser(ctx, "no such person", grant.ByAdmin, nil); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("got %v, want ErrNotFound", err)
 	}
 }

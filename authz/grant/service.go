@@ -108,6 +108,8 @@ type Config struct {
 	// RotationRate is how many of them a family may have. Retries inside the grace
 	// rotate nothing and are not counted.
 	RotationRate limit.Rate
+	// People are asked before a refresh token is rotated. Nil asks nobody.
+	People People
 	// Rand is the source of family ids; required.
 	Rand io.Reader
 	// Log is slog.Default() by default.
@@ -130,6 +132,7 @@ type Service struct {
 	cache      *Cache
 	rotations  RotationCounter // nil = unlimited
 	rotation   limit.Rate
+	people     People // nil = nobody is asked
 	rand       io.Reader
 	log        *slog.Logger
 	observer   Observer
@@ -159,7 +162,7 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{
 		store: cfg.Store, minter: cfg.Minter, policy: cfg.Policy, clock: cfg.Clock, life: life,
 		graceOf: cfg.GraceOf, knownScope: cfg.KnownScope, epochs: cfg.Epochs, cache: cfg.Cache,
-		rotations: cfg.Rotations, rotation: cfg.RotationRate, rand: cfg.Rand, log: cfg.Log, observer: cfg.Observer,
+		rotations: cfg.Rotations, rotation: cfg.RotationRate, people: cfg.People, rand: cfg.Rand, log: cfg.Log, observer: cfg.Observer,
 	}
 	if s.clock == nil {
 		s.clock = clock.System

@@ -47,6 +47,27 @@ type Identity struct {
 	Groups        []string
 	// AuthTime is when the provider authenticated the person; zero = not said.
 	AuthTime time.Time
+	// Session is the provider's id of the session in which it did (sid); "" = not
+	// said.
+	Session string
+}
+
+// Logout is what a provider says when somebody's session at it ended.
+type Logout struct {
+	Issuer string
+	// Subject and Session: at least one is set.
+	Subject, Session string
+	// TokenID is unique for each logout at its issuer.
+	TokenID string
+	// Until is the moment from which the token is not accepted any more.
+	Until time.Time
+}
+
+// LogoutReader is what providers have that tell of logouts by themselves.
+type LogoutReader interface {
+	// ReadLogout checks a logout token. The error is ErrUnavailable or ErrInvalid,
+	// and quotes nothing of a token that the provider did not sign.
+	ReadLogout(ctx context.Context, token string) (Logout, error)
 }
 
 // Provider signs people in by redirects.

@@ -137,7 +137,7 @@ func (h *Handlers) complete(w http.ResponseWriter, r *http.Request, tx session.T
 			// they approved before, too, and that reads this row.
 			return nil
 		}
-		issued, err = h.cfg.Sessions.Begin(ctx, t, r, person.ID, authTime(id, now))
+		issued, err = h.cfg.Sessions.Begin(ctx, t, r, person.ID, id.Session, authTime(id, now))
 		return err
 	})
 	h.cfg.Changed(person.ID) // also when the outcome of the commit is unknown

@@ -10,6 +10,7 @@ import (
 
 	"github.com/teamlumos/mcp-edge/authz/audit"
 	"github.com/teamlumos/mcp-edge/authz/login/flowtest"
+	"github.com/teamlumos/mcp-edge/authz/store"
 )
 
 func TestEverySignInBeginsANewSession(t *testing.T) {
@@ -129,5 +130,17 @@ func TestSigningOut(t *testing.T) {
 	}
 	if _, err := g.Store.Approval(t.Context(), page.Form().Get("request")); err == nil {
 		t.Error("the pending approval outlived the session")
+	}
+}
+
+func TestASessionRemembersThatOfTheProvider(t *testing.T) {
+	g := flowtest.New(t, flowtest.DefaultPolicy())
+	ann := flowtest.Ann()
+	ann.Session = "s1"
+	g.Browser(t).SignIn(flowtest.Authorization(), ann)
+	at := store.IDPSession{Domain: flowtest.Domain, Issuer: ann.Issuer, ID: "s1"}
+	people, err := g.Store.PeopleAtIDP(t.Context(), at)
+	if err != nil || len(people) != 1 || people[0].Subject != ann.Subject {
+		t.Errorf("%v, %v", people, err)
 	}
 }

@@ -24,6 +24,7 @@ var ErrNotAudited = errors.New("the audit trail cannot be written")
 type Store interface {
 	store.ClientLister
 	store.RejectionReader
+	store.UserReader
 	store.Updater
 }
 
@@ -33,9 +34,10 @@ type Clients interface {
 	Client(ctx context.Context, id string) (store.Client, error)
 }
 
-// Grants ends what people gave to a client; *grant.Service is one.
+// Grants ends what people gave, to a client or at all; *grant.Service is one.
 type Grants interface {
 	RevokeClient(ctx context.Context, clientID, why string, remove bool) ([]store.Family, error)
+	RevokeUser(ctx context.Context, userID, why string, record grant.Record) (grant.Ended, error)
 }
 
 // Config configures a Service.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/audit"
 	"github.com/teamlumos/mcp-edge/authz/audit/audittest"
 	"github.com/teamlumos/mcp-edge/authz/client"
+	"github.com/teamlumos/mcp-edge/authz/grant"
 	"github.com/teamlumos/mcp-edge/authz/operator"
 	"github.com/teamlumos/mcp-edge/authz/store"
 	"github.com/teamlumos/mcp-edge/internal/clock"
@@ -26,6 +28,7 @@ type fake struct {
 	known      []store.ClientSummary
 	rejections []store.Rejection
 	grants     []store.Family
+	people     []store.User
 	trail      audittest.Memory
 	// done are the changes, each with how many lines the trail had by then.
 	done map[string]int
@@ -86,6 +89,37 @@ func (f *fake) RevokeClient(_ context.Context, id, why string, remove bool) ([]s
 	return f.grants, nil
 }
 
+func (f *fake) User(_ context.Context, id string) (store.User, error) {
+	for _, u := range f.people {
+		if u.ID == id {
+			return u, f.err
+		}
+	}
+	return store.User{}, errors.Join(f.err, store.ErrNotFound)
+}
+
+func (f *fake) PeopleByEmail(_ context.Context, domain, email string) (found []store.User, err error) {
+	for _, u := range f.people {
+		if u.Domain == domain && strings.EqualFold(u.Email, email) {
+			found = append(found, u)
+		}
+	}
+	return found, f.err
+}
+
+func (f *fake) RevokeUser(ctx context.Context, id, why string, record grant.Record) (grant.Ended, error) {
+	u, err := f.User(ctx, id)
+	if err != nil {
+		return grant.Ended{}, err
+	}
+	e := grant.Ended{User: u, Families: f.grants[:1]}
+	if err := record(ctx, e); err != nil {
+		return grant.Ended{}, err
+	}
+	f.done["signed out "+id+" by "+why] = len(f.trail.Events())
+	return e, nil
+}
+
 func newService(t *testing.T) (*operator.Service, *fake) {
 	t.Helper()
 	f := &fake{
@@ -94,7 +128,11 @@ func newService(t *testing.T) (*operator.Service, *fake) {
 			{ID: "r1", RedirectURIs: []string{"https://new.example/cb"}}, {ID: "r2", RedirectURIs: []string{"evil://cb"}},
 		},
 		grants: []store.Family{{ID: "f1", Domain: "acme.com", UserID: "u1", Resource: "https://api/mcp"}, {ID: "f2", Domain: "beta.com", UserID: "u2"}},
-		done:   map[string]int{},
+		people: []store.User{
+			{ID: "u1", Domain: "acme.com", Email: "Ada@acme.com"}, {ID: "u2", Domain: "acme.com", Email: "ada@acme.com"},
+			{ID: "u3", Domain: "beta.com", Email: "ada@acme.com"},
+		},
+		done: map[string]int{},
 	}
 	profiles, err := client.NewRegistry()
 	if err != nil {

@@ -104,8 +104,9 @@ type Issued struct {
 
 // Begin writes a new session of that person in tx and ends the one that the
 // browser had: an id from before a sign-in is worth nothing after it. The cookie
-// is set by SetCookie, after the commit.
-func (m *Manager) Begin(ctx context.Context, tx store.Tx, r *http.Request, userID string, authTime time.Time) (Issued, error) {
+// is set by SetCookie, after the commit. idpSession is the id of the session at
+// the identity provider, or "".
+func (m *Manager) Begin(ctx context.Context, tx store.Tx, r *http.Request, userID, idpSession string, authTime time.Time) (Issued, error) {
 	if old, ok := m.presented(r); ok {
 		if err := tx.DeleteSession(ctx, old); err != nil {
 			return Issued{}, fmt.Errorf("end the former session: %w", err)
@@ -113,7 +114,7 @@ func (m *Manager) Begin(ctx context.Context, tx store.Tx, r *http.Request, userI
 	}
 	token, hash := m.cfg.Minter.Mint(opaque.Session, opaque.NewID(m.cfg.Rand), 0)
 	now := m.cfg.Clock.Now()
-	s := store.Session{Hash: hash, UserID: userID, AuthTime: authTime, CreatedAt: now, ExpiresAt: now.Add(m.cfg.Lifetime)}
+	s := store.Session{Hash: hash, UserID: userID, AuthTime: authTime, CreatedAt: now, ExpiresAt: now.Add(m.cfg.Lifetime), IDPSession: idpSession}
 	if err := tx.CreateSession(ctx, s); err != nil {
 		return Issued{}, fmt.Errorf("begin session: %w", err)
 	}

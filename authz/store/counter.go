@@ -21,7 +21,7 @@ type Counter interface {
 // Rows counts what is kept.
 type Rows struct {
 	Clients, Registrations, Removals, Rejections, Documents, Users, Sessions, Approvals, Consents int
-	Codes, AccessTokens, Families, Generations, SealedAnswers, IdempotentWrites                   int
+	Codes, AccessTokens, Families, Generations, SealedAnswers, IdempotentWrites, LogoutTokens     int
 	// LiveFamilies are those of Families that are neither revoked nor past their
 	// end.
 	LiveFamilies int

@@ -68,6 +68,7 @@ type Tx interface {
 	ConsentWriter
 	GrantWriter
 	IdempotencyWriter
+	LogoutTokenWriter
 }
 
 // Sweeper removes what is past its use.
@@ -80,13 +81,14 @@ type Sweeper interface {
 
 // Swept counts deleted rows.
 type Swept struct {
-	Clients, Registrations, Removals, Rejections, Sessions, Approvals, Consents, Codes, AccessTokens, Families, SealedAnswers, IdempotentWrites int
+	Clients, Registrations, Removals, Rejections, Sessions, Approvals, Consents, Codes, AccessTokens, Families, SealedAnswers int
+	IdempotentWrites, LogoutTokens                                                                                            int
 }
 
 // Most is the largest of the counts.
 func (s Swept) Most() int {
 	return max(s.Clients, s.Registrations, s.Removals, s.Rejections, s.Sessions, s.Approvals, s.Consents, s.Codes,
-		s.AccessTokens, s.Families, s.SealedAnswers, s.IdempotentWrites)
+		s.AccessTokens, s.Families, s.SealedAnswers, s.IdempotentWrites, s.LogoutTokens)
 }
 
 // Retention of rows after their end.
@@ -207,9 +209,27 @@ type User struct {
 	SignedIn  time.Time // last sign-in
 }
 
+// IDPSession is a session at an identity provider, of which ours came (OpenID
+// Connect Back-Channel Logout 1.0 §2.1: the sid is unique at its issuer). An
+// empty ID names none.
+type IDPSession struct {
+	Domain, Issuer, ID string
+}
+
 // UserReader reads people.
 type UserReader interface {
 	User(ctx context.Context, id string) (User, error)
+	// Person reads the person with that key.
+	Person(ctx context.Context, domain, issuer, subject string) (User, error)
+	// PeopleByEmail lists the people of a domain with that e-mail address, in the
+	// order of their ids; the case of ASCII letters does not count. A provider
+	// that was replaced, or an address that was given to somebody else, makes
+	// more than one.
+	PeopleByEmail(ctx context.Context, domain, email string) ([]User, error)
+	// PeopleAtIDP lists the people who have a browser session, an unredeemed code
+	// or a grant that is not revoked from that session at the identity provider,
+	// in the order of their ids.
+	PeopleAtIDP(ctx context.Context, s IDPSession) ([]User, error)
 }
 
 // UserWriter writes people.
@@ -227,6 +247,8 @@ type Session struct {
 	AuthTime  time.Time // when the identity provider authenticated the person
 	CreatedAt time.Time
 	ExpiresAt time.Time
+	// IDPSession is the id of the session at the identity provider; "" = not said.
+	IDPSession string
 }
 
 // SessionReader reads browser sessions.
@@ -241,6 +263,10 @@ type SessionWriter interface {
 	DeleteSession(ctx context.Context, h Hash) error
 	// DeleteUserSessions removes all sessions and pending approvals of a person.
 	DeleteUserSessions(ctx context.Context, userID string) error
+	// DeleteSessionsAtIDP removes those of a person that came from the session with
+	// that id at their identity provider, which is not empty, and their pending
+	// approvals.
+	DeleteSessionsAtIDP(ctx context.Context, userID, idpSession string) error
 }
 
 // Approval is an authorization request that a signed-in person has not yet
@@ -299,6 +325,7 @@ type Code struct {
 	ConsumedAt  time.Time // zero = not yet
 	Failures    int       // wrong verifiers so far
 	RevokedAt   time.Time // zero = not
+	IDPSession  string    // that of the session in which it was approved; "" = not said
 }
 
 // Family is one approval's grant with everything issued under it: one current
@@ -316,7 +343,8 @@ type Family struct {
 	AbsoluteEnd time.Time
 	IdleEnd     time.Time
 	RevokedAt   time.Time // zero = live
-	RevokedWhy  string    // a reason.Reason or "user", "client", "admin"
+	RevokedWhy  string    // a reason.Reason or "user", "client", "admin", "idp_logout"
+	IDPSession  string    // that of the session in which it was approved; "" = not said
 }
 
 // Generation is one refresh token of a family. (FamilyID, Gen) is unique in
@@ -387,4 +415,14 @@ type GrantWriter interface {
 	RevokeCodesOfUser(ctx context.Context, userID, clientID string, at time.Time) error
 	// RevokeCodesOfClient marks all unredeemed codes of a client revoked.
 	RevokeCodesOfClient(ctx context.Context, clientID string, at time.Time) error
+	// RevokeCodesAtIDP marks those unredeemed codes of a person revoked that came
+	// from the session with that id at their identity provider, which is not empty.
+	RevokeCodesAtIDP(ctx context.Context, userID, idpSession string, at time.Time) error
+}
+
+// LogoutTokenWriter remembers logout tokens, so that each works once.
+type LogoutTokenWriter interface {
+	// UseLogoutToken remembers a token until that moment, after which it is not
+	// accepted any more anyway; ErrConflict when it was used already.
+	UseLogoutToken(ctx context.Context, h Hash, until time.Time) error
 }

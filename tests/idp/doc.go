@@ -2,8 +2,8 @@
 // provider on loopback with a login page, made for people to try the product
 // and for tests to sign in.
 //
-// Owns: the people who can sign in, the login page, the ID tokens and the
-// faults that a test can switch on. The protocol is that of
+// Owns: the people who can sign in, the login page, the ID tokens, the
+// logout tokens, and the faults that a test can switch on. The protocol is that of
 // github.com/zitadel/oidc/v3/pkg/op; what is written here is its storage, its
 // page and the two things it lacks: the iss parameter of RFC 9207 and a
 // discovery document that names only what answers.

@@ -96,7 +96,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		storage: &storage{
 			clientID: cfg.ClientID, clientSecret: cfg.ClientSecret,
 			key: key, people: people, faults: faults,
-			requests: make(map[string]*authRequest), tokens: make(map[string]accessToken),
+			requests: make(map[string]*authRequest), tokens: make(map[string]accessToken), sessions: make(map[string]string),
 		},
 		done: make(chan struct{}),
 	}

@@ -32,6 +32,7 @@ type authRequest struct {
 
 	// Set by the sign-in.
 	subject  string
+	session  string
 	authTime time.Time
 	code     string
 }

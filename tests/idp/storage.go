@@ -39,6 +39,7 @@ type storage struct {
 	redirectURIs []string
 	requests     map[string]*authRequest // by id
 	tokens       map[string]accessToken  // by id
+	sessions     map[string]string       // the last one, by subject
 }
 
 type accessToken struct {
@@ -117,7 +118,8 @@ func (s *storage) signIn(id, subject string) (*authRequest, error) {
 	if !ok || r.Done() || now.After(r.expires) {
 		return nil, errUnknownRequest
 	}
-	r.subject, r.authTime, r.expires = subject, now, now.Add(codeLifetime)
+	r.subject, r.session, r.authTime, r.expires = subject, rand.Text(), now, now.Add(codeLifetime)
+	s.sessions[subject] = r.session
 	return new(*r), nil
 }
 
@@ -194,6 +196,9 @@ func (s *storage) SetUserinfoFromScopes(context.Context, *oidc.UserInfo, string,
 
 // SetUserinfoFromRequest fills the ID token.
 func (s *storage) SetUserinfoFromRequest(_ context.Context, info *oidc.UserInfo, r op.IDTokenRequest, scopes []string) error {
+	if request, ok := r.(*authRequest); ok {
+		info.AppendClaims("sid", request.session)
+	}
 	return s.describe(info, r.GetSubject(), scopes)
 }
 

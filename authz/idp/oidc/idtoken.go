@@ -20,6 +20,7 @@ const (
 	maxName    = 200
 	maxGroups  = 500
 	maxGroup   = 256
+	maxSession = 512
 )
 
 // claims are the members of an ID token that are used beside those that go-oidc
@@ -30,6 +31,7 @@ type claims struct {
 	Email           string          `json:"email"`
 	EmailVerified   json.RawMessage `json:"email_verified"`
 	Name            string          `json:"name"`
+	Session         json.RawMessage `json:"sid"`
 }
 
 // verify checks an ID token as OpenID Connect Core 1.0 §3.1.3.7 says.
@@ -66,6 +68,7 @@ func (p *Provider) verify(ctx context.Context, meta *metadata, raw, nonce string
 	if len(id.Name) > maxName {
 		id.Name = "" // shown only; not worth a refusal
 	}
+	id.Session = sessionID(c.Session)
 	if c.AuthTime > 0 {
 		id.AuthTime = time.Unix(c.AuthTime, 0)
 	}
@@ -135,6 +138,17 @@ func verified(raw json.RawMessage, trust bool) bool {
 		return trust
 	}
 	return false
+}
+
+// sessionID reads sid (OpenID Connect Front-Channel Logout 1.0 §3). One that is
+// no text or too long is as good as none: it names a session in a logout, and is
+// no reason to refuse a sign-in.
+func sessionID(raw json.RawMessage) string {
+	var id string
+	if json.Unmarshal(raw, &id) != nil || len(id) > maxSession {
+		return ""
+	}
+	return id
 }
 
 // observedKeys remembers how the check of the signature ended, which go-oidc

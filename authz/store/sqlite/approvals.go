@@ -20,11 +20,12 @@ var (
 	deleteApprovalsOfClient = command("delete approvals of client", `DELETE FROM approvals WHERE client_id = ?`)
 
 	selectCode = query("code", `SELECT o.hash, o.family_id, o.user_id, o.domain, o.subject, o.client_id, o.redirect_uri,
-		o.resource, o.scopes, o.challenge, o.auth_time, o.issued_at, o.expires_at, o.consumed_at, o.failures, o.revoked_at
+		o.resource, o.scopes, o.challenge, o.auth_time, o.issued_at, o.expires_at, o.consumed_at, o.failures, o.revoked_at,
+		o.idp_session
 		FROM codes o WHERE o.hash = ?`)
 	insertCode = command("create code", `INSERT INTO codes (hash, family_id, user_id, domain, subject, client_id,
-		redirect_uri, resource, scopes, challenge, auth_time, issued_at, expires_at, consumed_at, failures, revoked_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+		redirect_uri, resource, scopes, challenge, auth_time, issued_at, expires_at, consumed_at, failures, revoked_at,
+		idp_session) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 	saveCode = command("save code", `UPDATE codes SET consumed_at = ?, failures = ?, revoked_at = ? WHERE hash = ?`)
 	// The conditions on both times let the partial index serve.
 	revokeCodesOfUser = command("revoke codes of user", `UPDATE codes SET revoked_at = ?
@@ -33,6 +34,8 @@ var (
 		WHERE user_id = ? AND client_id = ? AND consumed_at = 0 AND revoked_at = 0`)
 	revokeCodesOfClient = command("revoke codes of client", `UPDATE codes SET revoked_at = ?
 		WHERE client_id = ? AND consumed_at = 0 AND revoked_at = 0`)
+	revokeCodesAtIDP = command("revoke codes at identity provider", `UPDATE codes SET revoked_at = ?
+		WHERE idp_session <> '' AND idp_session = ? AND user_id = ? AND consumed_at = 0 AND revoked_at = 0`)
 )
 
 // Approval implements store.ApprovalReader.
@@ -79,7 +82,7 @@ func (r reads) Code(ctx context.Context, h store.Hash) (store.Code, error) {
 	dest := []any{
 		toHash{&c.Hash}, &c.FamilyID, &c.UserID, &c.Domain, &c.Subject, &c.ClientID, &c.RedirectURI,
 		&c.Resource, toList{&c.Scopes}, &c.Challenge, toTime{&c.AuthTime}, toTime{&c.IssuedAt}, toTime{&c.ExpiresAt},
-		toTime{&c.ConsumedAt}, &c.Failures, toTime{&c.RevokedAt},
+		toTime{&c.ConsumedAt}, &c.Failures, toTime{&c.RevokedAt}, &c.IDPSession,
 	}
 	if err := r.row(ctx, selectCode, dest, h[:]); err != nil {
 		return store.Code{}, err
@@ -92,7 +95,7 @@ func (r reads) Code(ctx context.Context, h store.Hash) (store.Code, error) {
 func (t *tx) CreateCode(ctx context.Context, c store.Code) error {
 	return t.insert(ctx, insertCode, c.Hash[:], c.FamilyID, c.UserID, c.Domain, c.Subject, c.ClientID, c.RedirectURI,
 		c.Resource, jsonList(c.Scopes), c.Challenge, micros(c.AuthTime), micros(c.IssuedAt), micros(c.ExpiresAt),
-		micros(c.ConsumedAt), c.Failures, micros(c.RevokedAt))
+		micros(c.ConsumedAt), c.Failures, micros(c.RevokedAt), c.IDPSession)
 }
 
 // SaveCode implements store.GrantWriter. It returns store.ErrNotFound if the
@@ -112,4 +115,9 @@ func (t *tx) RevokeCodesOfUser(ctx context.Context, userID, clientID string, at 
 // RevokeCodesOfClient implements store.GrantWriter.
 func (t *tx) RevokeCodesOfClient(ctx context.Context, clientID string, at time.Time) error {
 	return t.insert(ctx, revokeCodesOfClient, micros(at), clientID)
+}
+
+// RevokeCodesAtIDP implements store.GrantWriter.
+func (t *tx) RevokeCodesAtIDP(ctx context.Context, userID, idpSession string, at time.Time) error {
+	return t.insert(ctx, revokeCodesAtIDP, micros(at), idpSession, userID)
 }

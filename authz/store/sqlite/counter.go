@@ -16,6 +16,7 @@ var (
 	countRemovals      = count("count removed clients", `SELECT count(*) FROM removed_clients`)
 	countRejections    = count("count rejections", `SELECT count(*) FROM rejections`)
 	countConsents      = count("count consents", `SELECT count(*) FROM consents`)
+	countLogoutTokens  = count("count logout tokens", `SELECT count(*) FROM logout_tokens`)
 	countDocuments     = count("count documents", `SELECT count(*) FROM documents`)
 	countUsers         = count("count users", `SELECT count(*) FROM users`)
 	countSessions      = count("count sessions", `SELECT count(*) FROM sessions`)
@@ -51,6 +52,7 @@ func (s *Store) CountRows(ctx context.Context, now time.Time) (store.Rows, error
 		{&n.Removals, countRemovals, nil},
 		{&n.Rejections, countRejections, nil},
 		{&n.Consents, countConsents, nil},
+		{&n.LogoutTokens, countLogoutTokens, nil},
 		{&n.Documents, countDocuments, nil},
 		{&n.Users, countUsers, nil},
 		{&n.Sessions, countSessions, nil},

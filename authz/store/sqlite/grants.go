@@ -11,7 +11,7 @@ import (
 const (
 	// familyColumns are those beside the key.
 	familyColumns = `f.domain, f.user_id, f.subject, f.client_id, f.resource, f.scopes, f.gen,
-	f.created_at, f.absolute_end, f.idle_end, f.revoked_at, f.revoked_why`
+	f.created_at, f.absolute_end, f.idle_end, f.revoked_at, f.revoked_why, f.idp_session`
 	tokenColumns = `t.hash, t.family_id, t.scopes, t.issued_at, t.expires_at, t.revoked_at`
 )
 
@@ -24,8 +24,8 @@ var (
 		WHERE f.client_id = ? AND f.revoked_at = 0 AND f.absolute_end > ? AND f.idle_end > ?
 		ORDER BY f.created_at DESC, f.id`)
 	insertFamily = command("create family", `INSERT INTO families (id, domain, user_id, subject, client_id, resource,
-		scopes, gen, created_at, absolute_end, idle_end, revoked_at, revoked_why)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+		scopes, gen, created_at, absolute_end, idle_end, revoked_at, revoked_why, idp_session)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 	saveFamily = command("save family", `UPDATE families
 		SET gen = ?, idle_end = ?, revoked_at = ?, revoked_why = ? WHERE id = ?`)
 
@@ -57,7 +57,7 @@ var (
 func familyDest(f *store.Family) []any {
 	return []any{
 		&f.ID, &f.Domain, &f.UserID, &f.Subject, &f.ClientID, &f.Resource, toList{&f.Scopes}, &f.Gen,
-		toTime{&f.CreatedAt}, toTime{&f.AbsoluteEnd}, toTime{&f.IdleEnd}, toTime{&f.RevokedAt}, &f.RevokedWhy,
+		toTime{&f.CreatedAt}, toTime{&f.AbsoluteEnd}, toTime{&f.IdleEnd}, toTime{&f.RevokedAt}, &f.RevokedWhy, &f.IDPSession,
 	}
 }
 
@@ -136,7 +136,7 @@ func (r reads) Access(ctx context.Context, h store.Hash) (store.Access, error) {
 // id exists, store.ErrNotFound if the user does not.
 func (t *tx) CreateFamily(ctx context.Context, f store.Family) error {
 	return t.insert(ctx, insertFamily, f.ID, f.Domain, f.UserID, f.Subject, f.ClientID, f.Resource, jsonList(f.Scopes), f.Gen,
-		micros(f.CreatedAt), micros(f.AbsoluteEnd), micros(f.IdleEnd), micros(f.RevokedAt), f.RevokedWhy)
+		micros(f.CreatedAt), micros(f.AbsoluteEnd), micros(f.IdleEnd), micros(f.RevokedAt), f.RevokedWhy, f.IDPSession)
 }
 
 // SaveFamily implements store.GrantWriter. It returns store.ErrNotFound if the

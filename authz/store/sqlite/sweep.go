@@ -31,6 +31,8 @@ var (
 		SELECT id FROM rejections WHERE last_at < ?1 ORDER BY last_at LIMIT ?2)`)
 	sweepConsents = command("sweep consents", `DELETE FROM consents WHERE (user_id, client_id, redirect_host, resource) IN (
 		SELECT user_id, client_id, redirect_host, resource FROM consents WHERE granted_at < ?1 ORDER BY granted_at LIMIT ?2)`)
+	sweepLogoutTokens = command("sweep logout tokens", `DELETE FROM logout_tokens WHERE hash IN (
+		SELECT hash FROM logout_tokens WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)`)
 	sweepSessions = command("sweep sessions", `DELETE FROM sessions WHERE hash IN (
 		SELECT hash FROM sessions WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)`)
 	sweepApprovals = command("sweep approvals", `DELETE FROM approvals WHERE id IN (
@@ -78,6 +80,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (store.Swep
 		{&swept.Rejections, sweepRejections, store.KeepRejection},
 		{&swept.Consents, sweepConsents, store.KeepConsent},
 		{&swept.IdempotentWrites, sweepIdempotent, store.KeepIdempotency},
+		{&swept.LogoutTokens, sweepLogoutTokens, 0},
 	} {
 		args := []any{micros(now.Add(-kind.keep)), limit}
 		if kind.command == sweepClients || kind.command == sweepUsedClients {

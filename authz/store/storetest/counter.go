@@ -55,12 +55,13 @@ var counterCases = []struct {
 				tx.SaveConsent(ctx, sampleConsent("user", "other")),
 				saveOne(ctx, tx, sampleRegistration("r")),
 				tx.CreateIdempotentWrite(ctx, sampleIdempotentWrite("w")),
+				tx.UseLogoutToken(ctx, hash("logout"), base),
 			)
 		})
 		counted(t, c, base, store.Rows{
 			Clients: 1, Documents: 1, Users: 1, Sessions: 1, Approvals: 2, Codes: 1, Families: 1, LiveFamilies: 1,
 			Generations: 3, SealedAnswers: 1, AccessTokens: 1, Registrations: 1, Removals: 1, Rejections: 1, Consents: 2,
-			IdempotentWrites: 1,
+			IdempotentWrites: 1, LogoutTokens: 1,
 		})
 	}},
 	{"a family is live until it is revoked or past its end", func(t *testing.T, s store.Store, c store.Counter) {

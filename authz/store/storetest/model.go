@@ -33,6 +33,7 @@ type model struct {
 	rejections    map[string]store.Rejection
 	consents      map[store.ConsentKey]store.Consent
 	idempotent    map[store.Hash]store.IdempotentWrite
+	logouts       map[store.Hash]time.Time // until when
 }
 
 func newModel() *model {
@@ -44,6 +45,7 @@ func newModel() *model {
 		registrations: map[string]store.Registration{}, removed: map[string]time.Time{},
 		rejections: map[string]store.Rejection{}, consents: map[store.ConsentKey]store.Consent{},
 		idempotent: map[store.Hash]store.IdempotentWrite{},
+		logouts:    map[store.Hash]time.Time{},
 	}
 }
 
@@ -55,7 +57,7 @@ func (m *model) clone() *model {
 		codes: maps.Clone(m.codes), families: maps.Clone(m.families),
 		generations: maps.Clone(m.generations), tokens: maps.Clone(m.tokens),
 		registrations: maps.Clone(m.registrations), removed: maps.Clone(m.removed),
-		rejections: maps.Clone(m.rejections), consents: maps.Clone(m.consents),
+		rejections: maps.Clone(m.rejections), consents: maps.Clone(m.consents), logouts: maps.Clone(m.logouts),
 		idempotent: maps.Clone(m.idempotent),
 	}
 }
@@ -197,6 +199,57 @@ func (m *model) deleteUserSessions(userID string) {
 	maps.DeleteFunc(m.approvals, func(_ string, a store.Approval) bool { return a.UserID == userID })
 }
 
+func (m *model) deleteSessionsAtIDP(userID, idpSession string) {
+	for h, s := range m.sessions {
+		if s.UserID == userID && s.IDPSession == idpSession {
+			m.deleteSession(h)
+		}
+	}
+}
+
+func (m *model) revokeCodesAtIDP(userID, idpSession string, at time.Time) {
+	for h, c := range m.codes {
+		if c.UserID == userID && c.IDPSession == idpSession && c.ConsumedAt.IsZero() && c.RevokedAt.IsZero() {
+			c.RevokedAt = at
+			m.codes[h] = c
+		}
+	}
+}
+
+// people are those for whom when is true, by id.
+func (m *model) people(when func(store.User) bool) []store.User {
+	var out []store.User
+	for _, u := range m.users {
+		if when(u) {
+			out = append(out, u)
+		}
+	}
+	slices.SortFunc(out, func(a, b store.User) int { return cmp.Compare(a.ID, b.ID) })
+	return out
+}
+
+func (m *model) person(domain, issuer, subject string) (store.User, error) {
+	found := m.people(func(u store.User) bool { return u.Domain == domain && u.Issuer == issuer && u.Subject == subject })
+	if len(found) == 0 {
+		return store.User{}, store.ErrNotFound
+	}
+	return found[0], nil
+}
+
+func (m *model) peopleAtIDP(s store.IDPSession) []store.User {
+	at := map[string]bool{}
+	for _, row := range m.sessions {
+		at[row.UserID] = at[row.UserID] || row.IDPSession == s.ID
+	}
+	for _, row := range m.codes {
+		at[row.UserID] = at[row.UserID] || row.IDPSession == s.ID && row.ConsumedAt.IsZero() && row.RevokedAt.IsZero()
+	}
+	for _, row := range m.families {
+		at[row.UserID] = at[row.UserID] || row.IDPSession == s.ID && row.RevokedAt.IsZero()
+	}
+	return m.people(func(u store.User) bool { return u.Domain == s.Domain && u.Issuer == s.Issuer && at[u.ID] })
+}
+
 func (m *model) revokeCodes(userID, clientID string, at time.Time) {
 	for h, c := range m.codes {
 		if c.UserID == userID && (clientID == "" || c.ClientID == clientID) && c.ConsumedAt.IsZero() && c.RevokedAt.IsZero() {
@@ -268,6 +321,7 @@ func (m *model) sweep(now time.Time) store.Swept {
 	out.Rejections = drop(m.rejections, func(j store.Rejection) bool { return j.LastAt.Add(store.KeepRejection).Before(now) })
 	out.Consents = drop(m.consents, func(c store.Consent) bool { return c.GrantedAt.Add(store.KeepConsent).Before(now) })
 	out.IdempotentWrites = drop(m.idempotent, func(w store.IdempotentWrite) bool { return w.SentAt.Add(store.KeepIdempotency).Before(now) })
+	out.LogoutTokens = drop(m.logouts, func(until time.Time) bool { return until.Before(now) })
 	return out
 }
 

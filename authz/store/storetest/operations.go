@@ -194,6 +194,20 @@ var operations = []func(w *walk, ctx context.Context, tx store.Tx) (got, want er
 		return tx.RevokeCodesOfUser(ctx, user, client, at), nil
 	},
 	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		user, session, at := w.name("user"), atIDP(w.name("idp session")), w.end("at")
+		w.model.revokeCodesAtIDP(user, session, at)
+		return tx.RevokeCodesAtIDP(ctx, user, session, at), nil
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		user, session := w.name("user"), atIDP(w.name("idp session"))
+		w.model.deleteSessionsAtIDP(user, session)
+		return tx.DeleteSessionsAtIDP(ctx, user, session), nil
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
+		h, until := w.hash("logout token"), w.end("until")
+		return tx.UseLogoutToken(ctx, h, until), create(w.model.logouts, h, until)
+	},
+	func(w *walk, ctx context.Context, tx store.Tx) (got, want error) {
 		f := sampleFamily(w.name("family"), w.name("user"), w.name("client"))
 		f.CreatedAt, f.AbsoluteEnd, f.IdleEnd = w.end("created"), w.end("absolute end"), w.end("idle end")
 		return tx.CreateFamily(ctx, f), create(w.model.families, f.ID, f, has(w.model.users, f.UserID))

@@ -156,6 +156,20 @@ func (w *walk) compare(ctx context.Context, r store.Reader) {
 		want, wantErr := w.model.access(h)
 		w.outcome(err, wantErr)
 		w.equal("access", got, want)
+		u := sampleUser(n)
+		person, err := r.Person(ctx, u.Domain, u.Issuer, u.Subject)
+		wantPerson, wantErr := w.model.person(u.Domain, u.Issuer, u.Subject)
+		w.outcome(err, wantErr)
+		w.equal("person", person, wantPerson)
+		byEmail, err := r.PeopleByEmail(ctx, u.Domain, u.Email)
+		w.outcome(err, nil)
+		w.equal("people by e-mail", byEmail, w.model.people(func(o store.User) bool { return o.Domain == u.Domain && o.Email == u.Email }))
+		for _, other := range names {
+			at := store.IDPSession{Domain: u.Domain, Issuer: u.Issuer, ID: atIDP(w.full(other))}
+			people, err := r.PeopleAtIDP(ctx, at)
+			w.outcome(err, nil)
+			w.equal("people at the identity provider", people, w.model.peopleAtIDP(at))
+		}
 		live, err := r.LiveFamiliesOfUser(ctx, n, now)
 		w.outcome(err, nil)
 		w.equal("live families of user", live, w.model.live(func(f store.Family) bool { return f.UserID == n }, now))

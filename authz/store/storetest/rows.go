@@ -53,10 +53,13 @@ func sampleUser(id string) store.User {
 	}
 }
 
+// atIDP is the session at the identity provider of a row with that name.
+func atIDP(name string) string { return "idp session of " + name }
+
 func sampleSession(name, userID string) store.Session {
 	return store.Session{
 		Hash: hash(name), UserID: userID,
-		AuthTime: base.Add(-time.Minute), CreatedAt: base, ExpiresAt: base.Add(8 * time.Hour),
+		AuthTime: base.Add(-time.Minute), CreatedAt: base, ExpiresAt: base.Add(8 * time.Hour), IDPSession: atIDP(name),
 	}
 }
 
@@ -100,7 +103,7 @@ func sampleCode(name, userID, clientID string) store.Code {
 		Hash: hash(name), FamilyID: "family of " + name, UserID: userID, Domain: "domain", Subject: "backend subject",
 		ClientID: clientID, RedirectURI: "https://cb.example/cb", Resource: "https://mcp.example/mcp",
 		Scopes: []string{"apps:read"}, Challenge: "challenge of " + name,
-		AuthTime: base.Add(-time.Minute), IssuedAt: base, ExpiresAt: base.Add(time.Minute),
+		AuthTime: base.Add(-time.Minute), IssuedAt: base, ExpiresAt: base.Add(time.Minute), IDPSession: atIDP(name),
 	}
 }
 
@@ -109,6 +112,7 @@ func sampleFamily(id, userID, clientID string) store.Family {
 		ID: id, Domain: "domain", UserID: userID, Subject: "backend subject", ClientID: clientID,
 		Resource: "https://mcp.example/mcp", Scopes: []string{"apps:read", "requests:write"}, Gen: 1,
 		CreatedAt: base, AbsoluteEnd: base.Add(30 * 24 * time.Hour), IdleEnd: base.Add(7 * 24 * time.Hour),
+		IDPSession: atIDP(id),
 	}
 }
 

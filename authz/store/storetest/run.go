@@ -24,6 +24,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"rejections", rejectionCases},
 		{"documents", documentCases},
 		{"people", peopleCases},
+		{"logouts", logoutCases},
 		{"approvals", approvalCases},
 		{"consents", consentCases},
 		{"codes", codeCases},
