@@ -97,6 +97,8 @@ func (o *OIDC) Validate() error {
 	switch {
 	case o.Issuer == "":
 		return errors.New("idp oidc needs an issuer URL")
+	case manyTenants.MatchString(o.Issuer): // its template looks like a placeholder, which is checked too late
+		return checkIDPIssuer(o.Issuer)
 	case o.ClientID == "":
 		return errors.New("idp oidc needs a line client_id ID")
 	case o.ClientSecret == "":
