@@ -22,6 +22,7 @@ var (
 type Store interface {
 	Reader
 	ClientLister
+	PersonFinder
 	RejectionReader
 	Updater
 	Sweeper

@@ -27,6 +27,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"approvals", approvalCases},
 		{"consents", consentCases},
 		{"codes", codeCases},
+		{"finding people", personCases},
 		{"grants", grantCases},
 		{"values", valueCases},
 		{"transactions", transactionCases},
