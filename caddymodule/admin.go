@@ -32,6 +32,8 @@ func init() { caddy.RegisterModule(Admin{}) }
 //	DELETE /mcp_edge/clients/ID?grants=only      end its grants and keep it
 //	GET    /mcp_edge/rejections?limit=N          what was refused because nothing allows it
 //	DELETE /mcp_edge/rejections/ID               take one off that list
+//	GET    /mcp_edge/explain?user=EMAIL&client=ID&tool=NAME&resource=URL
+//	                                             what a call would meet, and why
 //
 // An id is one segment of the path, so the slashes of a URL are escaped. It has
 // no state: the configuration in service is asked for at each request.
@@ -48,6 +50,7 @@ func (Admin) CaddyModule() caddy.ModuleInfo {
 const (
 	adminClients    = "/mcp_edge/clients"
 	adminRejections = "/mcp_edge/rejections"
+	adminExplain    = "/mcp_edge/explain"
 
 	defaultPage = 100
 	maxPage     = 1000
@@ -65,12 +68,14 @@ func (Admin) Routes() []caddy.AdminRoute {
 		route(adminClients+"/", http.MethodDelete, []string{"grants"}, endClient),
 		route(adminRejections, http.MethodGet, []string{"limit"}, listRejections),
 		route(adminRejections+"/", http.MethodDelete, nil, dismissRejection),
+		route(adminExplain, http.MethodGet, []string{"user", "client", "tool", "resource"}, explain),
 	}
 }
 
 // adminRequest is a request that was read.
 type adminRequest struct {
 	app *App
+	run *running
 	id  string // the segment behind the pattern, or ""
 	url.Values
 }
@@ -152,7 +157,7 @@ func (a adminRoute) inService(ctx context.Context, r *http.Request, req adminReq
 	if ip, _, err := net.SplitHostPort(r.RemoteAddr); err == nil { // a socket has none
 		ctx = httpx.WithClientIP(ctx, ip)
 	}
-	req.app = app
+	req.app, req.run = app, run
 	return a.answer(ctx, run.operator, req)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"time"
 
 	"github.com/teamlumos/mcp-edge/authz/audit"
 	"github.com/teamlumos/mcp-edge/authz/client"
@@ -24,7 +25,9 @@ var ErrNotAudited = errors.New("the audit trail cannot be written")
 type Store interface {
 	store.ClientLister
 	store.RejectionReader
+	store.PersonFinder
 	store.Updater
+	LiveFamiliesOfUser(ctx context.Context, userID string, now time.Time) ([]store.Family, error)
 }
 
 // Clients finds one client, also one that registered and that nobody approved
@@ -44,6 +47,7 @@ type Config struct {
 	Clients  Clients          // required
 	Grants   Grants           // required
 	Profiles *client.Registry // required
+	Policy   Policy           // required
 	Audit    audit.Recorder   // required
 	Clock    clock.Clock      // default the system's
 	Log      *slog.Logger     // default slog.Default
@@ -54,8 +58,8 @@ type Service struct{ cfg Config }
 
 // New returns a Service.
 func New(cfg Config) (*Service, error) {
-	if cfg.Store == nil || cfg.Clients == nil || cfg.Grants == nil || cfg.Profiles == nil || cfg.Audit == nil {
-		return nil, errors.New("operator: store, clients, grants, profiles and audit are required")
+	if cfg.Store == nil || cfg.Clients == nil || cfg.Grants == nil || cfg.Profiles == nil || cfg.Policy == nil || cfg.Audit == nil {
+		return nil, errors.New("operator: store, clients, grants, profiles, policy and audit are required")
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = clock.System
