@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -199,6 +200,9 @@ func checkLifetime(name string, value, least, most time.Duration) error {
 	return nil
 }
 
+// errEmptyGroup is about what an unset variable leaves behind.
+var errEmptyGroup = errors.New("a group has no name: write it out, or look at the variable that it comes from")
+
 // validate checks a role by itself.
 func (r Role) validate() error {
 	switch {
@@ -206,6 +210,8 @@ func (r Role) validate() error {
 		return errors.New("a role needs a name")
 	case !r.Everyone && len(r.Groups) == 0:
 		return fmt.Errorf("role %s applies to nobody: add everyone or group NAME", r.Name)
+	case slices.Contains(r.Groups, ""):
+		return fmt.Errorf("role %s: %w", r.Name, errEmptyGroup)
 	case len(r.Allow) == 0:
 		return fmt.Errorf("role %s allows nothing: add allow PERMISSION, or remove the role", r.Name)
 	}
