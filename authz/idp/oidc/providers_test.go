@@ -118,7 +118,7 @@ func TestPeopleOfTheFourProducts(t *testing.T) {
 			}))
 			switch {
 			case tt.err != nil:
-				if !errors.Is(err, tt.err) || tt.err != idp.ErrInvalid && errors.Is(err, idp.ErrInvalid) {
+				if !errors.Is(err, tt.err) || !errors.Is(tt.err, idp.ErrInvalid) && errors.Is(err, idp.ErrInvalid) {
 					t.Errorf("got %+v, %v; want %v", got, err, tt.err)
 				}
 			case err != nil || !tt.want(got) || got.Issuer != tt.issuer:
