@@ -148,7 +148,8 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.operator, err = operator.New(operator.Config{
-		Store: cfg.Store, Clients: s.clients, Grants: s.grants, Profiles: cfg.Profiles, Audit: cfg.Audit, Clock: cfg.Clock, Log: cfg.Log,
+		Store: cfg.Store, Clients: s.clients, Grants: s.grants, Profiles: cfg.Profiles, Policy: cfg.Policy, Audit: cfg.Audit,
+		Clock: cfg.Clock, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err

@@ -33,6 +33,8 @@ func init() { caddy.RegisterModule(Admin{}) }
 //	DELETE /mcp_edge/people/DOMAIN/WHO           end everything of a person, by e-mail address or id
 //	GET    /mcp_edge/rejections?limit=N          what was refused because nothing allows it
 //	DELETE /mcp_edge/rejections/ID               take one off that list
+//	GET    /mcp_edge/explain?user=EMAIL&client=ID&tool=NAME&resource=URL
+//	                                             what a call would meet, and why
 //
 // A domain or an id is one segment of the path, so the slashes of a URL are escaped. It has
 // no state: the configuration in service is asked for at each request.
@@ -50,6 +52,7 @@ const (
 	adminClients    = "/mcp_edge/clients"
 	adminPeople     = "/mcp_edge/people"
 	adminRejections = "/mcp_edge/rejections"
+	adminExplain    = "/mcp_edge/explain"
 
 	defaultPage = 100
 	maxPage     = 1000
@@ -68,12 +71,14 @@ func (Admin) Routes() []caddy.AdminRoute {
 		route(adminPeople+"/", http.MethodDelete, nil, signOut),
 		route(adminRejections, http.MethodGet, []string{"limit"}, listRejections),
 		route(adminRejections+"/", http.MethodDelete, nil, dismissRejection),
+		route(adminExplain, http.MethodGet, []string{"user", "client", "tool", "resource"}, explain),
 	}
 }
 
 // adminRequest is a request that was read.
 type adminRequest struct {
 	app    *App
+	run    *running
 	domain string // the segment before id, or ""
 	id     string // the last segment behind the pattern, or ""
 	url.Values
@@ -172,7 +177,7 @@ func (a adminRoute) inService(ctx context.Context, r *http.Request, req adminReq
 	if ip, _, err := net.SplitHostPort(r.RemoteAddr); err == nil { // a socket has none
 		ctx = httpx.WithClientIP(ctx, ip)
 	}
-	req.app = app
+	req.app, req.run = app, run
 	return a.answer(ctx, run.operator, req)
 }
 

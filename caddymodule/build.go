@@ -16,6 +16,7 @@ import (
 	"github.com/teamlumos/mcp-edge/mcpbridge/assertion"
 	"github.com/teamlumos/mcp-edge/mcpbridge/backend"
 	"github.com/teamlumos/mcp-edge/mcpbridge/mcp"
+	"github.com/teamlumos/mcp-edge/mcpbridge/toolset"
 )
 
 // documentInterval is how often metadata documents are looked at for changes.
@@ -96,6 +97,7 @@ func (a *App) build(run *running) error {
 	})
 	run.auth, run.operator = server, server.Operator()
 	run.endpoints = make(map[string]http.Handler, len(a.bridges))
+	run.tools = make(map[string]toolset.Set, len(a.bridges))
 	for _, b := range a.bridges {
 		endpoint, err := a.newEndpoint(run, b, server, backends[b.Resource])
 		if err != nil {
@@ -137,6 +139,7 @@ func (a *App) newEndpoint(run *running, b *Bridge, server *authz.Server, c *back
 	if err != nil {
 		return nil, err
 	}
+	run.tools[b.Resource] = set
 	metadata, err := discovery.MetadataURL(b.Resource)
 	if err != nil {
 		return nil, err

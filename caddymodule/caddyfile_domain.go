@@ -155,6 +155,9 @@ func (o *Domain) parseUsers(p *parser) error {
 	default:
 		return at(line, fmt.Errorf("users takes everyone, or group and the names of groups"))
 	}
+	if slices.Contains(o.Users.Groups, "") {
+		return at(line, errEmptyGroup)
+	}
 	if o.Users.Everyone && len(o.Users.Groups) > 0 {
 		return at(line, fmt.Errorf("users everyone and users group contradict each other: keep one"))
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,6 +105,13 @@ func checkOrigin(s string) error {
 	return nil
 }
 
+// manyTenants matches the addresses at which Entra ID signs in people of any
+// company, whom it lets claim any e-mail address, and the template that its
+// metadata has there. Sources:
+// https://github.com/MicrosoftDocs/azure-docs/issues/38427 and
+// https://github.com/obot-platform/obot/issues/1780.
+var manyTenants = regexp.MustCompile(`^https://login\.microsoftonline\.(com|us)/(common|organizations|consumers|\{tenant(id)?\})(/|$)`)
+
 // checkIDPIssuer accepts the issuer of an OpenID provider (OpenID Connect
 // Discovery 1.0 §3): https, or http on this computer.
 func checkIDPIssuer(s string) error {
@@ -111,6 +119,8 @@ func checkIDPIssuer(s string) error {
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || strings.Contains(s, "#"):
 		return fmt.Errorf("identity provider %q is not an issuer URL like https://example.okta.com", s)
+	case manyTenants.MatchString(s):
+		return fmt.Errorf("identity provider %q is of every tenant, not of one: write the issuer with the tenant's id, like https://login.microsoftonline.com/00000000-0000-0000-0000-000000000000/v2.0", s)
 	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
 		return fmt.Errorf("identity provider %q is not https: http is accepted for localhost only", s)
 	}
@@ -190,6 +200,9 @@ func checkLifetime(name string, value, least, most time.Duration) error {
 	return nil
 }
 
+// errEmptyGroup is about what an unset variable leaves behind.
+var errEmptyGroup = errors.New("a group has no name: write it out, or look at the variable that it comes from")
+
 // validate checks a role by itself.
 func (r Role) validate() error {
 	switch {
@@ -197,6 +210,8 @@ func (r Role) validate() error {
 		return errors.New("a role needs a name")
 	case !r.Everyone && len(r.Groups) == 0:
 		return fmt.Errorf("role %s applies to nobody: add everyone or group NAME", r.Name)
+	case slices.Contains(r.Groups, ""):
+		return fmt.Errorf("role %s: %w", r.Name, errEmptyGroup)
 	case len(r.Allow) == 0:
 		return fmt.Errorf("role %s allows nothing: add allow PERMISSION, or remove the role", r.Name)
 	}

@@ -31,7 +31,8 @@ type OIDC struct {
 	// The scopes that are asked for. Default: openid, email, profile.
 	Scopes []string `json:"scopes,omitempty"`
 	// Whether an e-mail address counts as verified although the provider does
-	// not say so. Default: false.
+	// not say so. One that it calls unverified never does, nor that of a private
+	// account at Google. Default: false.
 	TrustEmail bool `json:"trust_email,omitempty"`
 }
 
@@ -97,6 +98,8 @@ func (o *OIDC) Validate() error {
 	switch {
 	case o.Issuer == "":
 		return errors.New("idp oidc needs an issuer URL")
+	case manyTenants.MatchString(o.Issuer): // its template looks like a placeholder, which is checked too late
+		return checkIDPIssuer(o.Issuer)
 	case o.ClientID == "":
 		return errors.New("idp oidc needs a line client_id ID")
 	case o.ClientSecret == "":

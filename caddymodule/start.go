@@ -10,6 +10,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/audit"
 	"github.com/teamlumos/mcp-edge/authz/operator"
 	"github.com/teamlumos/mcp-edge/authz/policy"
+	"github.com/teamlumos/mcp-edge/mcpbridge/toolset"
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/appstore"
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset/openapi"
 )
@@ -27,6 +28,7 @@ type running struct {
 	auth       http.Handler            // the authorization server
 	operator   *operator.Service       // what operators do with it
 	endpoints  map[string]http.Handler // MCP, by resource
+	tools      map[string]toolset.Set  // that they offer, by resource
 	sites      map[string]http.Handler // what resource hosts publish, by host
 }
 

@@ -71,6 +71,9 @@ func (a *App) validateDomain(d *Domain) error {
 			return fmt.Errorf("domain %s: %w", d.Name, unknownProfile(id, a.profiles.IDs()))
 		}
 	}
+	if slices.Contains(d.Users.Groups, "") {
+		return fmt.Errorf("domain %s: users: %w", d.Name, errEmptyGroup)
+	}
 	if d.Users.Everyone && len(d.Users.Groups) > 0 {
 		return fmt.Errorf("domain %s: users everyone and users group contradict each other: keep one", d.Name)
 	}

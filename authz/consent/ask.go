@@ -99,7 +99,7 @@ func allows(scope policy.Scope, held []string) web.RoleAllows {
 // cannotLoad answers a GET whose approval is not there for this browser.
 func (h *Handlers) cannotLoad(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
-	case errors.Is(err, errGone), errors.Is(err, errForeign): // the same: it does not tell that one exists
+	case errors.Is(err, errGone), errors.Is(err, errForeign):
 		h.answered(w, r, http.StatusNotFound)
 	default:
 		h.cfg.Pages.Unavailable(w, r, reason.StoreUnavailable, err, "")

@@ -118,8 +118,8 @@ type pending struct {
 
 // Errors of load.
 var (
-	errGone    = errors.New("approval is gone")
-	errForeign = errors.New("approval belongs to another session")
+	errGone    = errors.New("approval is gone, or of another session")
+	errForeign = errors.New("nobody is signed in")
 )
 
 // load reads the approval of a request's browser. The error is errGone,
@@ -142,8 +142,8 @@ func (h *Handlers) load(r *http.Request, id string) (pending, error) {
 	if err != nil {
 		return pending{}, err
 	}
-	if a.SessionHash != who.Hash {
-		return pending{}, errForeign
+	if a.SessionHash != who.Hash { // what is not theirs is not there: no answer tells that it exists
+		return pending{}, errGone
 	}
 	if !h.cfg.Clock.Now().Before(a.ExpiresAt) {
 		return pending{}, errGone

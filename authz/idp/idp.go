@@ -15,6 +15,10 @@ var (
 	ErrDenied = errors.New("identity provider did not sign the person in")
 	// ErrInvalid says that an answer failed a check: nobody is signed in.
 	ErrInvalid = errors.New("identity provider's answer is not valid")
+	// ErrTooManyGroups says that the provider vouches for the person and does not
+	// tell all their groups. Nobody is signed in: without them a role could be
+	// missing, and the person would be told that they never had it.
+	ErrTooManyGroups = errors.New("identity provider does not tell all groups of the person")
 )
 
 // Request is one sign-in. State, Nonce and Verifier are random and new.
@@ -75,6 +79,6 @@ type Provider interface {
 	// AuthURL returns where to send the browser. The error is ErrUnavailable.
 	AuthURL(ctx context.Context, req Request) (string, error)
 	// Exchange turns an authorization response into an identity. The error is
-	// ErrUnavailable, ErrDenied or ErrInvalid, and holds no secret.
+	// ErrUnavailable, ErrDenied, ErrInvalid or ErrTooManyGroups, and holds no secret.
 	Exchange(ctx context.Context, resp Response) (Identity, error)
 }

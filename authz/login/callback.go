@@ -78,6 +78,8 @@ func (h *Handlers) Callback(w http.ResponseWriter, r *http.Request) {
 // put one into a link (RFC 9207 §2.4).
 func whyNot(err error, code string) reason.Reason {
 	switch {
+	case errors.Is(err, idp.ErrTooManyGroups):
+		return reason.UserTooManyGroups
 	case errors.Is(err, idp.ErrInvalid):
 		return reason.BackendIDPBadAnswer
 	case errors.Is(err, idp.ErrDenied) && oauth.Code(code) == oauth.AccessDenied:
@@ -90,6 +92,8 @@ func whyNot(err error, code string) reason.Reason {
 func check(tx session.Transaction, domain string, id idp.Identity, now time.Time) (reason.Reason, error) {
 	of, ok := emailDomain(id.Email)
 	switch {
+	case id.Email == "":
+		return reason.UserEmailMissing, nil
 	case !ok || of != domain:
 		return reason.UserEmailWrongDomain, nil
 	case !id.EmailVerified:

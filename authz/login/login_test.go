@@ -148,7 +148,7 @@ func TestWhoIsNotSignedIn(t *testing.T) {
 		{"a person with an address of a subdomain", with(func(i *idp.Identity) { i.Email = "ann@mail.acme.com" }), "", "user/email_wrong_domain"},
 		{"a person with two domains in the address", with(func(i *idp.Identity) { i.Email = "ann@evil.example@acme.com" }), "", "user/email_wrong_domain"},
 		{"a person with a hidden character in the address", with(func(i *idp.Identity) { i.Email = "an\u200bn@acme.com" }), "", "user/email_wrong_domain"},
-		{"a person without an address", with(func(i *idp.Identity) { i.Email = "" }), "", "user/email_wrong_domain"},
+		{"a person without an address", with(func(i *idp.Identity) { i.Email = "" }), "", "user/email_missing"},
 		{"a person whose address nobody vouches for", with(func(i *idp.Identity) { i.EmailVerified = false }), "", "user/email_unverified"},
 		{
 			"a person who was authenticated long ago where a new sign-in was asked for",
@@ -286,6 +286,7 @@ func TestWhatTheProviderAnswersDecidesBetweenRefusalAndFault(t *testing.T) {
 	}{
 		{"a provider that is down is a fault with a way to try again", idp.ErrUnavailable, http.StatusServiceUnavailable, "backend/idp_unavailable"},
 		{"a person whom the provider denies is refused", idp.ErrDenied, http.StatusForbidden, "user/sign_in_failed"},
+		{"a person whose groups are not all told is refused", idp.ErrTooManyGroups, http.StatusForbidden, "user/too_many_groups"},
 		{"an answer that fails its checks is the provider's", idp.ErrInvalid, http.StatusForbidden, "backend/idp_bad_answer"},
 		{"an error that nobody expected is refused", errors.New("odd"), http.StatusForbidden, "user/sign_in_failed"},
 	}

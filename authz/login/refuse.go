@@ -31,6 +31,12 @@ func (h *Handlers) refuse(w http.ResponseWriter, r *http.Request, tx session.Tra
 
 	page := web.Fault{Status: http.StatusForbidden, Reason: why, Title: "You are not signed in", Retry: Path(tx.ID), Err: cause}
 	switch why {
+	case reason.UserEmailMissing:
+		page.What = "Your company's sign-in gave no e-mail address."
+		page.Todo = "Ask your administrator to fill in your e-mail address there, and to let this application see it (the claim email)."
+	case reason.UserTooManyGroups:
+		page.What = "You are in more groups than your company's sign-in tells this gateway, so what you may do cannot be known."
+		page.Todo = "Ask your administrator to send only the groups that are assigned to this application, or its roles instead of groups."
 	case reason.UserEmailWrongDomain:
 		page.What = fmt.Sprintf("Your company's sign-in gave an e-mail address that is not of %s.", domain)
 		page.Todo = "Sign in with your work account. If that is what you did, your administrator corrects the address in your company's sign-in."

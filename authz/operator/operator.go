@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"time"
 
 	"github.com/teamlumos/mcp-edge/authz/audit"
 	"github.com/teamlumos/mcp-edge/authz/client"
@@ -26,6 +27,7 @@ type Store interface {
 	store.RejectionReader
 	store.UserReader
 	store.Updater
+	LiveFamiliesOfUser(ctx context.Context, userID string, now time.Time) ([]store.Family, error)
 }
 
 // Clients finds one client, also one that registered and that nobody approved
@@ -46,6 +48,7 @@ type Config struct {
 	Clients  Clients          // required
 	Grants   Grants           // required
 	Profiles *client.Registry // required
+	Policy   Policy           // required
 	Audit    audit.Recorder   // required
 	Clock    clock.Clock      // default the system's
 	Log      *slog.Logger     // default slog.Default
@@ -56,8 +59,8 @@ type Service struct{ cfg Config }
 
 // New returns a Service.
 func New(cfg Config) (*Service, error) {
-	if cfg.Store == nil || cfg.Clients == nil || cfg.Grants == nil || cfg.Profiles == nil || cfg.Audit == nil {
-		return nil, errors.New("operator: store, clients, grants, profiles and audit are required")
+	if cfg.Store == nil || cfg.Clients == nil || cfg.Grants == nil || cfg.Profiles == nil || cfg.Policy == nil || cfg.Audit == nil {
+		return nil, errors.New("operator: store, clients, grants, profiles, policy and audit are required")
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = clock.System

@@ -15,6 +15,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/client"
 	"github.com/teamlumos/mcp-edge/authz/grant"
 	"github.com/teamlumos/mcp-edge/authz/operator"
+	"github.com/teamlumos/mcp-edge/authz/policy"
 	"github.com/teamlumos/mcp-edge/authz/store"
 	"github.com/teamlumos/mcp-edge/internal/clock"
 	"github.com/teamlumos/mcp-edge/internal/httpx"
@@ -33,6 +34,17 @@ type fake struct {
 	// done are the changes, each with how many lines the trail had by then.
 	done map[string]int
 	err  error
+	live []store.Family // for explanations
+}
+
+func (f *fake) LiveFamiliesOfUser(_ context.Context, id string, _ time.Time) ([]store.Family, error) {
+	var found []store.Family
+	for _, family := range f.live {
+		if family.UserID == id {
+			found = append(found, family)
+		}
+	}
+	return found, f.err
 }
 
 func (f *fake) Client(_ context.Context, id string) (store.Client, error) {
@@ -138,8 +150,12 @@ func newService(t *testing.T) (*operator.Service, *fake) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	decides, err := policy.New(config())
+	if err != nil {
+		t.Fatal(err)
+	}
 	s, err := operator.New(operator.Config{
-		Store: f, Clients: f, Grants: f, Profiles: profiles, Audit: &f.trail, Clock: clock.NewFake(now), Log: slog.New(slog.DiscardHandler),
+		Store: f, Clients: f, Grants: f, Profiles: profiles, Policy: decides, Audit: &f.trail, Clock: clock.NewFake(now), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-
-	"github.com/teamlumos/mcp-edge/internal/reason"
 )
 
 // Scope is one OAuth scope of a resource.
@@ -177,23 +175,6 @@ func (p *Policy) ProfileAllowedAnywhere(profile string) bool {
 	return false
 }
 
-// Admit says whether s may use the gateway at all, and if not which layer
-// refuses: the domain, then the person, then the client.
-func (p *Policy) Admit(s Subject) reason.Reason {
-	d, ok := p.domains[s.Domain]
-	switch {
-	case !ok:
-		return reason.DomainUnknown
-	case !d.Enabled:
-		return reason.DomainOff
-	case !d.Everyone && !intersects(d.Groups, s.Groups):
-		return reason.UserNotAllowed
-	case !slices.Contains(d.Clients, s.Profile):
-		return reason.ClientNotAllowed
-	}
-	return reason.None
-}
-
 // RolePermissions lists what the roles of a person permit at a resource,
 // sorted.
 func (p *Policy) RolePermissions(domain string, groups []string, resource string) []string {
@@ -201,11 +182,27 @@ func (p *Policy) RolePermissions(domain string, groups []string, resource string
 	if !ok || !d.Enabled {
 		return nil
 	}
-	var held []string
+	return p.held(d, groups, resource)
+}
+
+// RolesOf lists the roles of a domain that a person with these groups has.
+func (p *Policy) RolesOf(domain string, groups []string) []Role {
+	return p.domains[domain].rolesOf(groups)
+}
+
+func (d Domain) rolesOf(groups []string) []Role {
+	var roles []Role
 	for _, role := range d.Roles {
-		if !role.Everyone && !intersects(role.Groups, groups) {
-			continue
+		if role.Everyone || intersects(role.Groups, groups) {
+			roles = append(roles, role)
 		}
+	}
+	return roles
+}
+
+func (p *Policy) held(d Domain, groups []string, resource string) []string {
+	var held []string
+	for _, role := range d.rolesOf(groups) {
 		for _, permission := range role.Allow {
 			if permission == "*" {
 				held = append(held, p.resources[resource].Permissions...)
@@ -228,43 +225,6 @@ func (p *Policy) ScopePermissions(resource string, scopes []string) []string {
 	}
 	slices.Sort(reach)
 	return slices.Compact(reach)
-}
-
-// Call is one call to be decided.
-type Call struct {
-	Subject
-	Resource string
-	Scopes   []string // consented, of the token
-	// Scope and Permission are what the operation needs.
-	Scope, Permission string
-}
-
-// Verdict is the decision about a Call.
-type Verdict struct {
-	Allowed bool
-	// StepUp says that a wider consent would help: the scope is missing and the
-	// role could use it.
-	StepUp bool
-	Reason reason.Reason
-}
-
-// Decide applies scopes ∩ permissions to one call. A missing role permission is
-// found before a missing scope: asking a person to consent to something that
-// their role does not allow would mislead them.
-func (p *Policy) Decide(c Call) Verdict {
-	if why := p.Admit(c.Subject); why != reason.None {
-		return Verdict{Reason: why}
-	}
-	if !slices.Contains(p.RolePermissions(c.Domain, c.Groups, c.Resource), c.Permission) {
-		return Verdict{Reason: reason.RoleNoPermission}
-	}
-	if !slices.Contains(p.ScopePermissions(c.Resource, []string{c.Scope}), c.Permission) {
-		return Verdict{Reason: reason.ScopeInvalid} // the scope could never reach it: a fault of the toolset
-	}
-	if !slices.Contains(c.Scopes, c.Scope) {
-		return Verdict{StepUp: true, Reason: reason.ScopeMissing}
-	}
-	return Verdict{Allowed: true}
 }
 
 func intersects(a, b []string) bool {

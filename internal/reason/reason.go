@@ -43,8 +43,10 @@ const (
 	UserNotAllowed        Reason = "user/not_allowed"
 	UserNotActive         Reason = "user/not_active"
 	UserUnknown           Reason = "user/unknown"
+	UserEmailMissing      Reason = "user/email_missing"
 	UserEmailUnverified   Reason = "user/email_unverified"
 	UserEmailWrongDomain  Reason = "user/email_wrong_domain"
+	UserTooManyGroups     Reason = "user/too_many_groups"
 	UserSignInFailed      Reason = "user/sign_in_failed"
 	UserDenied            Reason = "user/denied"
 	GrantUnknown          Reason = "grant/unknown"
@@ -82,7 +84,7 @@ var all = map[Reason]struct{}{
 	ClientUnknown: {}, ClientNotAllowed: {}, ClientNoProfile: {}, ClientBadSecret: {}, ClientBadRedirect: {}, ClientBadRegistration: {}, ClientBadMetadata: {},
 	ClientBadRequest: {}, ClientBadOrigin: {}, ClientNoToken: {},
 	DomainUnknown: {}, DomainOff: {},
-	UserNotAllowed: {}, UserNotActive: {}, UserUnknown: {}, UserEmailUnverified: {}, UserEmailWrongDomain: {}, UserSignInFailed: {}, UserDenied: {},
+	UserNotAllowed: {}, UserNotActive: {}, UserUnknown: {}, UserEmailMissing: {}, UserEmailUnverified: {}, UserTooManyGroups: {}, UserEmailWrongDomain: {}, UserSignInFailed: {}, UserDenied: {},
 	GrantUnknown: {}, GrantExpired: {}, GrantRevoked: {}, GrantReused: {}, GrantNotAudited: {}, GrantWrongClient: {}, GrantWrongVerifier: {},
 	GrantStoreRolledBack: {},
 	ResourceUnknown:      {}, ResourceWrong: {},

@@ -47,6 +47,8 @@ type Options struct {
 	Data string
 	// OnRequest sees every request as it arrives at the backend.
 	OnRequest func(appstore.Request)
+	// People are whom the backend knows beside the demo's.
+	People []appstore.Person
 	// StatusEvery is how long an access request stays in one status.
 	StatusEvery time.Duration
 	Log         *slog.Logger
@@ -101,7 +103,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	}
 	s.Backend, err = appstore.Start(ctx, appstore.Config{
 		Addr: orFree(o.BackendAddr), Issuer: s.Issuer, Audience: Audience, Client: s.Client(),
-		People: appstore.DemoPeople(), OnRequest: o.OnRequest, Clock: clock.System, StatusEvery: o.StatusEvery,
+		People: append(appstore.DemoPeople(), o.People...), OnRequest: o.OnRequest, Clock: clock.System, StatusEvery: o.StatusEvery,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the backend: %w", err), s.IdP.Close())

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -59,6 +60,9 @@ func New(cfg Config) (*Provider, error) {
 	issuer, err := url.Parse(cfg.Issuer)
 	if err != nil || issuer.Host == "" || issuer.User != nil || issuer.RawQuery != "" || issuer.Fragment != "" {
 		return nil, fmt.Errorf("oidc: issuer %q: want an absolute URL without user, query and fragment", cfg.Issuer)
+	}
+	if strings.ContainsAny(cfg.Issuer, "{}") {
+		return nil, fmt.Errorf("oidc: issuer %q is a template: name one tenant", cfg.Issuer)
 	}
 	loopback := issuer.Scheme == "http" && isLoopback(issuer.Hostname())
 	if issuer.Scheme != "https" && !loopback {
@@ -196,5 +200,5 @@ func isLoopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// skew is how far a provider's clock may be ahead of ours.
+// skew is how far a provider's clock may be from ours.
 const skew = 60 * time.Second
