@@ -49,7 +49,7 @@ type Config struct {
 }
 
 // ErrURL is the cause of a URL that is refused; its text never quotes one.
-var ErrURL = errors.New("want redis://HOST:PORT, rediss://HOST:PORT or unix:///PATH, with USER:PASSWORD@ before the host and /DB after it where they are needed")
+var ErrURL = errors.New("want redis://HOST:PORT, rediss://HOST:PORT or unix:///PATH, with USER:PASSWORD@ before the host and /DB, or ?db=DB, at the end where they are needed")
 
 // ParseURL checks the URL of a server, without contacting it.
 func ParseURL(raw string) (rueidis.ClientOption, error) {
@@ -61,6 +61,11 @@ func ParseURL(raw string) (rueidis.ClientOption, error) {
 	case (u.Scheme == "redis" || u.Scheme == "rediss") && u.Hostname() != "":
 	default:
 		return rueidis.ClientOption{}, ErrURL
+	}
+	for name := range u.Query() {
+		if name != "db" { // one of the others would believe any certificate
+			return rueidis.ClientOption{}, ErrURL
+		}
 	}
 	option, err := rueidis.ParseURL(raw)
 	if err != nil {

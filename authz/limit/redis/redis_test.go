@@ -349,19 +349,21 @@ func TestAnEngineEndsWhileItsServerHangs(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	for raw, good := range map[string]bool{
-		"redis://localhost":                    true,
-		"redis://10.0.0.5:6379/2":              true,
-		"rediss://edge:s3cret@redis.acme.com":  true,
-		"redis://:s3cret@[::1]:6379":           true,
-		"unix:///run/redis.sock":               true,
-		"":                                     false,
-		"localhost:6379":                       false,
-		"http://localhost":                     false,
-		"redis://":                             false,
-		"redis:///run/redis.sock":              false,
-		"unix://host/run/redis.sock":           false,
-		"redis://:s3cret@host:notaport":        false,
-		"redis://:s3cret@localhost/notanumber": false,
+		"redis://localhost":                     true,
+		"redis://10.0.0.5:6379/2":               true,
+		"rediss://edge:s3cret@redis.acme.com":   true,
+		"redis://:s3cret@[::1]:6379":            true,
+		"unix:///run/redis.sock":                true,
+		"unix:///run/redis.sock?db=2":           true,
+		"":                                      false,
+		"rediss://redis.acme.com?skip_verify=1": false,
+		"localhost:6379":                        false,
+		"http://localhost":                      false,
+		"redis://":                              false,
+		"redis:///run/redis.sock":               false,
+		"unix://host/run/redis.sock":            false,
+		"redis://:s3cret@host:notaport":         false,
+		"redis://:s3cret@localhost/notanumber":  false,
 	} {
 		_, err := redis.ParseURL(raw)
 		if (err == nil) != good {

@@ -29,7 +29,7 @@ func ask(ctx context.Context, client rueidis.Client, take *rueidis.Lua, b *limit
 	for i := range b {
 		if rate := b[i].Rate; rate.Limits() {
 			keys = append(keys, prefix+b[i].Key)
-			args = append(args, microseconds(rate.Interval()), microseconds(rate.Window()))
+			args = append(args, nanoseconds(rate.Interval()), nanoseconds(rate.Window()))
 		}
 	}
 	answer, err := take.Exec(ctx, client, keys, args).AsIntSlice()
@@ -42,10 +42,8 @@ func ask(ctx context.Context, client rueidis.Client, take *rueidis.Lua, b *limit
 	return judge(b, answer[0] == 1, answer[1:]), nil
 }
 
-// microseconds writes a time as the script reads it, to a thousandth.
-func microseconds(d time.Duration) string {
-	return strconv.FormatFloat(float64(d)/float64(time.Microsecond), 'f', 3, 64)
-}
+// nanoseconds writes a time as the script reads it.
+func nanoseconds(d time.Duration) string { return strconv.FormatInt(int64(d), 10) }
 
 // judge puts the answer into the terms of package limit.
 func judge(b *limit.Buckets, counted bool, spent []int64) (v limit.Verdicts) {
