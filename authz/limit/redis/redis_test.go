@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -418,4 +419,42 @@ func (l *lockedLog) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
+}
+
+// TestAnAccountWithTheRightsOfTheDocumentationIsEnough: docs/limits.md names them.
+func TestAnAccountWithTheRightsOfTheDocumentationIsEnough(t *testing.T) {
+	server := limittest.StartServer(t)
+	client := newClient(t, server)
+	do(t, client, "ACL", "SETUSER", "edge", "on", ">s3cret", "~mcp-edge:*", "+evalsha", "+eval", "+get", "+set", "+time")
+	u, err := url.Parse(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword("edge", "s3cret")
+	seen := newWatch()
+	e := newEngine(t, redis.Config{URL: u.String(), Budget: patient, Observer: seen})
+	if v := e.Take(t.Context(), one("{acme.com}", 3)); v[0].Remaining != 2 {
+		t.Errorf("%+v", v)
+	}
+	if shared, _, here := seen.state(); !shared || here != 0 {
+		t.Errorf("shared %t, %d events here", shared, here)
+	}
+}
+
+func TestAWrongPasswordIsAnOutageThatSaysSoWithoutIt(t *testing.T) {
+	server := limittest.StartServer(t)
+	u, err := url.Parse(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword("", "wr0ng")
+	var log lockedLog
+	seen := newWatch()
+	e := newEngine(t, redis.Config{URL: u.String(), Observer: seen, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if v := e.Take(t.Context(), one("{acme.com}", 1)); !v.OK() {
+		t.Errorf("shut: %+v", v)
+	}
+	if got := log.String(); !strings.Contains(got, "WRONGPASS") || strings.Contains(got, "wr0ng") {
+		t.Errorf("the log: %s", got)
+	}
 }
