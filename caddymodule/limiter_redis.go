@@ -79,15 +79,12 @@ func (r *Redis) Provision(caddy.Context) (err error) {
 
 // CheckSecrets implements LimiterEngine. An address without a password is none.
 func (r *Redis) CheckSecrets(allowLiteral bool) error {
-	u, err := url.Parse(r.URL)
-	if err != nil { // a placeholder
-		return nil
-	}
-	if _, has := u.User.Password(); !has {
-		return nil
-	}
-	if err := checkSecret(r.URL, allowLiteral); err != nil {
-		return fmt.Errorf("limiter redis: %w", err)
+	if u, err := url.Parse(r.URL); err == nil { // else nothing but a placeholder is accepted
+		if _, has := u.User.Password(); has {
+			if err := checkSecret(r.URL, allowLiteral); err != nil {
+				return fmt.Errorf("limiter redis: %w", err)
+			}
+		}
 	}
 	return nil
 }

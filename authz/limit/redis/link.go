@@ -32,7 +32,7 @@ type link struct {
 
 	live  atomic.Pointer[rueidis.Client] // nil while the server is down
 	slow  atomic.Int32                   // events without an answer in time, in a row
-	ctx   context.Context                //nolint:containedctx // of the goroutine that tries
+	ctx   context.Context                // of the goroutine that tries
 	stop  context.CancelFunc
 	tries sync.WaitGroup
 
