@@ -31,6 +31,10 @@ type App struct {
 	// Where clients, people and grants are kept. Required.
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=mcp_edge.store inline_key=engine"`
 
+	// Where the limits of people and domains are counted. Default: in the memory of
+	// this process.
+	LimiterRaw json.RawMessage `json:"limiter,omitempty" caddy:"namespace=mcp_edge.limiter inline_key=engine"`
+
 	// The lifetimes of codes, tokens and grants.
 	Tokens *Tokens `json:"tokens,omitempty"`
 
@@ -62,6 +66,7 @@ type App struct {
 	fingerprint   string
 	hsts          bool // tell browsers to come by TLS only; not for localhost, which others use too
 	engine        StoreEngine
+	limiter       LimiterEngine
 	sinks         []AuditSink
 	profiles      *client.Registry
 	providers     map[string]idp.Provider // by domain
@@ -121,6 +126,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.loadStore(); err != nil {
 		return err
 	}
+	if err := a.loadLimiter(); err != nil {
+		return err
+	}
 	if err := a.loadSinks(); err != nil {
 		return err
 	}
@@ -143,6 +151,26 @@ func (a *App) loadStore() error {
 		return fmt.Errorf("store module is %T, which is no store engine", module)
 	}
 	a.engine = engine
+	return nil
+}
+
+func (a *App) loadLimiter() error {
+	a.limiter = new(Memory)
+	if a.LimiterRaw == nil {
+		return nil
+	}
+	module, err := a.ctx.LoadModule(a, "LimiterRaw")
+	if err != nil {
+		return fmt.Errorf("loading the limiter: %w", err)
+	}
+	engine, ok := module.(LimiterEngine)
+	if !ok {
+		return fmt.Errorf("limiter module is %T, which is no limiter", module)
+	}
+	if err := engine.CheckSecrets(isLoopbackURL(a.Issuer)); err != nil {
+		return err
+	}
+	a.limiter = engine
 	return nil
 }
 

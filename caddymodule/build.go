@@ -147,6 +147,7 @@ func (a *App) newEndpoint(run *running, b *Bridge, server *authz.Server, c *back
 	endpoint, err := mcp.New(mcp.Config{
 		Gate:            &gate{resource: b.Resource, grants: server, policy: run.policy},
 		Auditor:         &auditor{resource: b.Resource, recorder: run.recorder},
+		Limiter:         &peopleLimiter{engine: run.limiter, policy: run.policy, hit: run.runtime.metrics.limitHit},
 		Tools:           set,
 		ServerInfo:      mcp.ServerInfo{Name: "mcp-edge-" + b.Toolset, Title: kind.title, Version: version()},
 		Instructions:    kind.instructions,

@@ -12,8 +12,8 @@ import (
 )
 
 var (
-	appLines      = []string{"issuer", "store", "tokens", "registration", "client", "domain", "trusted_resource_server", "audit", "allow_origin"}
-	appLaterLines = []string{"limiter", "branding", "revocation"}
+	appLines      = []string{"issuer", "store", "limiter", "tokens", "registration", "client", "domain", "trusted_resource_server", "audit", "allow_origin"}
+	appLaterLines = []string{"branding", "revocation"}
 	tokenLines    = []string{"code", "access", "refresh", "refresh_idle", "rotation_grace"}
 )
 
@@ -22,6 +22,8 @@ var (
 //	mcp_edge {
 //	    issuer <url>
 //	    store <engine> …
+//	    limiter memory
+//	    limiter redis <url>|{env.NAME}|{file./path}
 //	    tokens {
 //	        code           <duration>
 //	        access         <duration>
@@ -95,6 +97,8 @@ func (a *App) parseLine(p *parser, whole *wholeChecks) (err error) {
 		a.Issuer, err = p.checked(checkIssuer)
 	case "store":
 		err = a.parseStore(p.Dispenser)
+	case "limiter":
+		err = a.parseLimiter(p.Dispenser, whole)
 	case "tokens":
 		err = a.parseTokens(p.Dispenser)
 	case "registration":

@@ -9,9 +9,8 @@ import (
 )
 
 var (
-	domainLines      = []string{"enabled", "idp", "clients", "users", "role"}
-	domainLaterLines = []string{"limits"}
-	roleLines        = []string{"everyone", "group", "allow"}
+	domainLines = []string{"enabled", "idp", "clients", "users", "role", "limits"}
+	roleLines   = []string{"everyone", "group", "allow"}
 )
 
 // wholeChecks are made when the block has been read: `client` blocks and the
@@ -68,6 +67,11 @@ func unknownProfile(name string, known []string) error {
 //	        group <names...>
 //	        allow <permissions...>|*
 //	    }
+//	    limits {
+//	        read   <rate> [burst <number>]|off
+//	        write  <rate> [burst <number>]|off
+//	        domain <rate> [burst <number>]|off
+//	    }
 //	}
 func (a *App) parseDomain(d *caddyfile.Dispenser, whole *wholeChecks) error {
 	start := d.Token()
@@ -94,7 +98,7 @@ func (a *App) parseDomain(d *caddyfile.Dispenser, whole *wholeChecks) error {
 
 func (o *Domain) parseLine(p *parser, whole *wholeChecks) (err error) {
 	name := p.Val()
-	if slices.Contains([]string{"enabled", "idp", "clients"}, name) {
+	if slices.Contains([]string{"enabled", "idp", "clients", "limits"}, name) {
 		if err := p.once(); err != nil {
 			return err
 		}
@@ -114,8 +118,10 @@ func (o *Domain) parseLine(p *parser, whole *wholeChecks) (err error) {
 		return o.parseUsers(p)
 	case "role":
 		return o.parseRole(p.Dispenser)
+	case "limits":
+		return o.parseLimits(p.Dispenser)
 	}
-	return p.unknown("domain", domainLines, domainLaterLines)
+	return p.unknown("domain", domainLines, nil)
 }
 
 func (o *Domain) parseIDP(d *caddyfile.Dispenser, whole *wholeChecks) error {

@@ -72,8 +72,23 @@ type Domain struct {
 	Users Users `json:"users,omitzero"`
 	// What its people may do. Default: nothing.
 	Roles []Role `json:"roles,omitempty"`
+	// How much its people may ask of the MCP endpoints.
+	Limits *Limits `json:"limits,omitempty"`
 
 	idp IdentityProvider
+}
+
+// Limits are how much the people of a domain may ask of all MCP endpoints
+// together. Each is a rate like `120/m`, in s, m or h; `120/m burst 40`, where
+// no more than that may come at once (by default as many as the rate says); or
+// `off`.
+type Limits struct {
+	// Of each person, requests that change nothing. Default: 120/m.
+	Read string `json:"read,omitempty"`
+	// Of each person, tool calls that change something. Default: 20/m.
+	Write string `json:"write,omitempty"`
+	// Of all people of the domain together. Default: 3000/m.
+	Domain string `json:"domain,omitempty"`
 }
 
 // Users admits people of a domain.

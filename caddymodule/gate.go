@@ -31,6 +31,7 @@ type gate struct {
 type caller struct {
 	principal *mcpbridge.Principal
 	subject   policy.Subject
+	person    person // by whom it counts
 }
 
 type callerKey struct{}
@@ -62,7 +63,7 @@ func (g *gate) Authenticate(ctx context.Context, token string) (*mcpbridge.Princ
 		Permissions: g.effective(session),
 	}
 	if c, ok := ctx.Value(callerKey{}).(*caller); ok {
-		*c = caller{principal: p, subject: session.Subject}
+		*c = caller{principal: p, subject: session.Subject, person: person{session.User.Issuer, session.User.Subject}}
 	}
 	return p, nil
 }

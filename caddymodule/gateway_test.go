@@ -44,6 +44,8 @@ type gateway struct {
 // policyOf is the part of a configuration that the tests change.
 type policyOf struct {
 	users, clients, store, extra string
+	limits                       string // default: none, since most tests hurry
+	limiter                      string
 }
 
 func newGateway(t *testing.T) *gateway {
@@ -111,6 +113,7 @@ func (g *gateway) caddyfile(p policyOf) string {
 	mcp_edge {
 		issuer http://%[2]s
 		store sqlite %[1]s/%[7]s
+		limiter %[10]s
 		domain demo.example {
 			enabled
 			idp oidc http://127.0.0.1:1 {
@@ -122,6 +125,9 @@ func (g *gateway) caddyfile(p policyOf) string {
 			role member {
 				everyone
 				allow *
+			}
+			limits {
+				%[9]s
 			}
 		}
 		audit {
@@ -143,7 +149,8 @@ http://%[3]s {
 	respond "not ours" 404
 	%[8]s
 }
-`, g.dir, g.auth, g.api, g.backend.URL, or(p.users, "everyone"), or(p.clients, "claude"), or(p.store, "edge.db"), p.extra)
+`, g.dir, g.auth, g.api, g.backend.URL, or(p.users, "everyone"), or(p.clients, "claude"), or(p.store, "edge.db"), p.extra,
+		or(p.limits, "read off\n\t\t\t\twrite off\n\t\t\t\tdomain off"), or(p.limiter, "memory"))
 }
 
 // load makes Caddy run a configuration, as a reload does.

@@ -6,6 +6,8 @@ import (
 
 	"github.com/teamlumos/mcp-edge/authz/audit"
 	"github.com/teamlumos/mcp-edge/authz/idp"
+	"github.com/teamlumos/mcp-edge/authz/limit"
+	"github.com/teamlumos/mcp-edge/authz/limit/redis"
 	"github.com/teamlumos/mcp-edge/authz/store"
 )
 
@@ -15,6 +17,8 @@ const (
 	storeNamespace = appName + ".store"
 	idpNamespace   = appName + ".idp"
 	auditNamespace = appName + ".audit"
+
+	limiterNamespace = appName + ".limiter"
 )
 
 // StoreEngine is a guest module "mcp_edge.store.*". Its Provision reads the
@@ -26,6 +30,26 @@ type StoreEngine interface {
 	// Open connects to the store. It is called once as long as any
 	// configuration uses the store.
 	Open(ctx context.Context, log *slog.Logger) (store.Store, error)
+}
+
+// LimiterEngine is a guest module "mcp_edge.limiter.*".
+type LimiterEngine interface {
+	// Identity names where the limits are counted, as StoreEngine.Identity does. It
+	// holds no secret.
+	Identity() string
+	// CheckSecrets refuses secrets that stand in the configuration itself, unless
+	// literal ones are allowed. It reads none.
+	CheckSecrets(allowLiteral bool) error
+	// Open begins to count. It is called once as long as any configuration uses
+	// store and limiter together.
+	Open(context.Context, LimiterContext) (limit.Engine, error)
+}
+
+// LimiterContext is what a limiter learns from the rest.
+type LimiterContext struct {
+	Log *slog.Logger
+	// Observer is told whether what several nodes share can be reached.
+	Observer redis.Observer
 }
 
 // IdentityProvider is a guest module "mcp_edge.idp.*".

@@ -11,6 +11,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz"
 	"github.com/teamlumos/mcp-edge/authz/document"
 	"github.com/teamlumos/mcp-edge/authz/grant"
+	"github.com/teamlumos/mcp-edge/authz/limit/redis"
 	"github.com/teamlumos/mcp-edge/authz/people"
 	"github.com/teamlumos/mcp-edge/authz/token"
 	"github.com/teamlumos/mcp-edge/internal/reason"
@@ -40,6 +41,9 @@ type metrics struct {
 	liveGrants    prometheus.Gauge
 	counted       prometheus.Gauge
 	deleted       *prometheus.CounterVec // kind
+	limitHits     *prometheus.CounterVec // reason
+	limiterAlone  prometheus.Gauge
+	countedAlone  prometheus.Counter
 
 	collectors []prometheus.Collector
 
@@ -104,6 +108,9 @@ func newMetrics() *metrics {
 	m.counted = m.gauge("store_rows_counted_timestamp_seconds", "When the rows of the store were last counted, in seconds since 1970.")
 	m.deleted = m.counters("store_rows_deleted_total", "Rows that were deleted because they were past their use, by kind.", "kind")
 	m.collectors = append(m.collectors, m.rows)
+	m.limitHits = m.counters("limit_hits_total", "Requests at the MCP endpoints that were over a limit, by the limit.", "reason")
+	m.limiterAlone = m.gauge("limiter_fallback", "1 while the shared limiter cannot be asked and this node holds the limits by itself, else 0.")
+	m.countedAlone = m.counter("limiter_fallback_requests_total", "Requests that this node counted by itself because the shared limiter could not be asked.")
 	m.begin()
 	return m
 }
@@ -128,6 +135,9 @@ func (m *metrics) begin() {
 	}
 	m.checks.WithLabelValues(resultUnavailable, string(reason.StoreUnavailable))
 	m.consents.WithLabelValues(resultApproved, "")
+	for _, why := range []reason.Reason{reason.LimitUserRead, reason.LimitUserWrite, reason.LimitDomain} {
+		m.limitHits.WithLabelValues(string(why))
+	}
 	for _, o := range document.Outcomes() {
 		m.documents.WithLabelValues(string(o))
 	}
@@ -230,6 +240,21 @@ func (m *metrics) personCheck(r people.Result) {
 	m.people.WithLabelValues(string(r)).Inc()
 }
 
+// limitHit counts a request that was over a limit.
+func (m *metrics) limitHit(why reason.Reason) { m.limitHits.WithLabelValues(reasonLabel(why)).Inc() }
+
+// Shared implements redis.Observer.
+func (m *metrics) Shared(is bool) {
+	alone := 1.0
+	if is {
+		alone = 0
+	}
+	m.limiterAlone.Set(alone)
+}
+
+// CountedHere implements redis.Observer.
+func (m *metrics) CountedHere() { m.countedAlone.Inc() }
+
 // profileLabel is the id of a host profile that is configured now.
 func (m *metrics) profileLabel(id string) string {
 	if known := m.profiles.Load(); known != nil {
@@ -280,5 +305,8 @@ func (m *metrics) gauge(name, help string) prometheus.Gauge {
 // seconds is a moment as Prometheus writes it.
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
-// Interface guard.
-var _ grant.Observer = (*metrics)(nil)
+// Interface guards.
+var (
+	_ grant.Observer = (*metrics)(nil)
+	_ redis.Observer = (*metrics)(nil)
+)

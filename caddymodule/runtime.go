@@ -12,6 +12,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz"
 	"github.com/teamlumos/mcp-edge/authz/grant"
 	"github.com/teamlumos/mcp-edge/authz/keys"
+	"github.com/teamlumos/mcp-edge/authz/limit"
 	"github.com/teamlumos/mcp-edge/authz/opaque"
 	"github.com/teamlumos/mcp-edge/authz/people"
 	"github.com/teamlumos/mcp-edge/authz/store"
@@ -24,6 +25,7 @@ import (
 // caches, of which one would not see the revocations of the other.
 var (
 	runtimes = caddy.NewUsagePool()
+	limiters = caddy.NewUsagePool()
 	sinks    = caddy.NewUsagePool()
 )
 
@@ -124,6 +126,40 @@ func (r *runtime) Destruct() error {
 	return r.store.Close()
 }
 
+// openLimiter is a limiter in use.
+type openLimiter struct{ limit.Engine }
+
+// Destruct ends the limiter.
+func (l *openLimiter) Destruct() error { return l.Close() }
+
+// limiterKey names a limiter of a runtime: its figures are that runtime's, and
+// another store is another gateway.
+func limiterKey(engine StoreEngine, limiter LimiterEngine) string {
+	return engine.Identity() + "\n" + limiter.Identity()
+}
+
+// acquireLimiter returns the limiter that counts for a store. The first
+// configuration that uses both begins it; a reload forgives nobody. It must be
+// released once, before the runtime.
+func acquireLimiter(ctx context.Context, engine StoreEngine, limiter LimiterEngine, m *metrics) (limit.Engine, error) {
+	value, _, err := limiters.LoadOrNew(limiterKey(engine, limiter), func() (caddy.Destructor, error) {
+		opened, err := limiter.Open(ctx, LimiterContext{Log: liveLog(appName + ".limiter"), Observer: m})
+		if err != nil {
+			return nil, err
+		}
+		return &openLimiter{opened}, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("beginning the limiter: %w", err)
+	}
+	return value.(*openLimiter), nil
+}
+
+func releaseLimiter(engine StoreEngine, limiter LimiterEngine) error {
+	_, err := limiters.Delete(limiterKey(engine, limiter))
+	return err
+}
+
 // openSink is an audit sink in use.
 type openSink struct{ RecordCloser }
 
@@ -153,5 +189,6 @@ func releaseSink(sink AuditSink) error {
 // Interface guards.
 var (
 	_ caddy.Destructor = (*runtime)(nil)
+	_ caddy.Destructor = (*openLimiter)(nil)
 	_ caddy.Destructor = (*openSink)(nil)
 )

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/teamlumos/mcp-edge/authz/audit"
+	"github.com/teamlumos/mcp-edge/authz/limit"
 	"github.com/teamlumos/mcp-edge/authz/operator"
 	"github.com/teamlumos/mcp-edge/authz/policy"
 	"github.com/teamlumos/mcp-edge/mcpbridge/toolset"
@@ -24,6 +25,7 @@ type running struct {
 	runtime    *runtime
 	policy     *policy.Policy
 	recorder   audit.Recorder
+	limiter    limit.Engine
 	issuerHost string
 	auth       http.Handler            // the authorization server
 	operator   *operator.Service       // what operators do with it
@@ -56,6 +58,10 @@ func (a *App) start() (*running, error) {
 		return nil, err
 	}
 	a.held = append(a.held, func() error { return releaseRuntime(a.engine) })
+	if run.limiter, err = acquireLimiter(a.ctx, a.engine, a.limiter, run.runtime.metrics); err != nil {
+		return nil, err
+	}
+	a.held = append(a.held, func() error { return releaseLimiter(a.engine, a.limiter) })
 	if run.recorder, err = a.openSinks(); err != nil {
 		return nil, err
 	}

@@ -92,6 +92,9 @@ func (a *App) validateDomain(d *Domain) error {
 			}
 		}
 	}
+	if _, err := d.Limits.rates(); err != nil {
+		return fmt.Errorf("domain %s: %w", d.Name, err)
+	}
 	a.warnAbout(d)
 	return nil
 }
@@ -125,6 +128,9 @@ func (a *App) domains() []policy.Domain {
 		domain := policy.Domain{
 			Name: d.Name, Enabled: d.Enabled, Clients: d.Clients,
 			Everyone: d.Users.Everyone, Groups: d.Users.Groups,
+		}
+		if limits, err := d.Limits.rates(); err == nil { // else Validate has refused it
+			domain.Limits = limits
 		}
 		for _, r := range d.Roles {
 			domain.Roles = append(domain.Roles, policy.Role{Name: r.Name, Everyone: r.Everyone, Groups: r.Groups, Allow: r.Allow})

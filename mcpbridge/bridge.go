@@ -77,6 +77,31 @@ type Gate interface {
 	Authorize(ctx context.Context, p *Principal, n Need) Decision
 }
 
+// Allowance is the answer of Limiter.Take, in the terms of the bucket that is
+// the tightest. The zero value lets pass and says nothing: nothing is limited.
+type Allowance struct {
+	// Limit is how many requests a bucket lets pass at once when it is full; 0: nothing
+	// is limited.
+	Limit int
+	// Remaining is how many more would pass at this moment.
+	Remaining int
+	// Reset is how long until the bucket is full.
+	Reset time.Duration
+	// Reason is not None if the request must not be served; its code names the
+	// bucket.
+	Reason reason.Reason
+	// RetryAfter is how long to wait, then, until one request passes.
+	RetryAfter time.Duration
+}
+
+// Limiter counts what people ask.
+type Limiter interface {
+	// Take counts one request of p, as a write or as a read, or says why it must
+	// not be served; then it is counted nowhere. It has always an answer: where the
+	// counters are cannot make a request fail.
+	Take(ctx context.Context, p *Principal, write bool) Allowance
+}
+
 // Event names of the MCP side.
 const (
 	EventToolsListed = "tools_listed"
@@ -89,6 +114,8 @@ const (
 	// failed, and the outcome is not known.
 	EventWriteOutcome        = "write_outcome"
 	EventAuthorizationFailed = "authorization_failed"
+	// EventLimitHit is a request over a limit. Count tells of those like it.
+	EventLimitHit = "limit_hit"
 )
 
 // Event is one entry for the audit trail.

@@ -62,35 +62,62 @@ func (m *Memory) Peek(key string, r Rate, now time.Time) Verdict {
 }
 
 func (m *Memory) decide(key string, r Rate, now time.Time, events time.Duration) Verdict {
-	interval := r.interval()
-	if interval == 0 {
-		return unlimited
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	s := m.look(key, r, now.UnixNano())
+	if s.fresh && events > 0 {
+		m.buckets.Add(key, s.bucket) // a look leaves no trace, or it would push others out
+	}
+	return s.take(events)
+}
+
+// state is a bucket as one event finds it. The zero state is that of a rate that
+// limits nothing.
+type state struct {
+	bucket           *bucket
+	fresh            bool // not remembered yet
+	at               int64
+	late             time.Duration // by how much the caller's clock is behind at
+	interval, window time.Duration
+	spent            time.Duration
+}
+
+// look finds the bucket of key. The lock must be held until the state was taken
+// from.
+func (m *Memory) look(key string, r Rate, now int64) (s state) {
+	if s.interval = r.Interval(); s.interval == 0 {
+		return s
+	}
+	s.window = r.window(s.interval)
 	b, ok := m.buckets.Get(key)
 	if !ok {
-		if b = new(bucket); events > 0 {
-			m.buckets.Add(key, b) // a look leaves no trace, or it would push others out
-		}
+		b, s.fresh = new(bucket), true
 	}
-	return b.take(interval, r.window(interval), now.UnixNano(), events)
+	s.bucket, s.at = b, b.follow(now)
+	s.late = time.Duration(s.at - now)
+	// Kept also when the event is refused: the time to wait counts from here.
+	b.full = min(max(b.full, s.at), s.at+int64(s.window))
+	s.spent = time.Duration(b.full - s.at)
+	return s
 }
+
+// wait is how long it takes until one event may pass; nothing or less if it may
+// now.
+func (s *state) wait() time.Duration { return s.spent + s.interval - s.window }
 
 // take is the GCRA: each event moves the time at which the bucket is full again
 // by one interval, and may do so as long as that time is at most a window away.
-func (b *bucket) take(interval, window time.Duration, now int64, events time.Duration) Verdict {
-	at := b.follow(now)
-	late := time.Duration(at - now) // by how much the caller's clock is behind
-	// Kept also when the event is refused: the time to wait counts from here.
-	b.full = min(max(b.full, at), at+int64(window))
-	spent := time.Duration(b.full - at)
-	if wait := spent + interval - window; wait > 0 {
-		return Verdict{RetryAfter: late + wait, Reset: late + spent}
+// Where it may, it moves by the given events, which may be none.
+func (s *state) take(events time.Duration) Verdict {
+	if s.bucket == nil {
+		return Unlimited
 	}
-	spent += events * interval
-	b.full = at + int64(spent)
-	return Verdict{OK: true, Remaining: int((window - spent) / interval), Reset: late + spent}
+	if wait := s.wait(); wait > 0 {
+		return Verdict{RetryAfter: s.late + wait, Reset: s.late + s.spent}
+	}
+	spent := s.spent + events*s.interval
+	s.bucket.full = s.at + int64(spent)
+	return Verdict{OK: true, Remaining: int((s.window - spent) / s.interval), Reset: s.late + spent}
 }
 
 // follow returns the time of the bucket, which a caller that read the clock

@@ -29,23 +29,33 @@ type Verdict struct {
 	Reset time.Duration
 }
 
-// unlimited is the verdict of a rate that limits nothing.
-var unlimited = Verdict{OK: true, Remaining: math.MaxInt}
+// Unlimited is the verdict of a rate that limits nothing.
+var Unlimited = Verdict{OK: true, Remaining: math.MaxInt}
 
 // longest bounds the time that a full burst takes to come back, about 73 years,
 // so that no rate overflows.
 const longest = time.Duration(1) << 61
 
-// interval is the time between two events at the rate; zero if it limits nothing.
-func (r Rate) interval() time.Duration {
-	if r.Events <= 0 || r.Per <= 0 {
+// Limits says whether the rate limits anything.
+func (r Rate) Limits() bool { return r.Events > 0 && r.Per > 0 }
+
+// Interval is the time between two events at the rate; zero if it limits nothing.
+func (r Rate) Interval() time.Duration {
+	if !r.Limits() {
 		return 0
 	}
 	return min(max(r.Per/time.Duration(r.Events), 1), longest)
 }
 
-// window is the time in which a spent burst comes back.
+// Window is the time in which a spent burst comes back; zero if the rate limits
+// nothing.
+func (r Rate) Window() time.Duration { return r.window(r.Interval()) }
+
+// window is Window for those who know the interval.
 func (r Rate) window(interval time.Duration) time.Duration {
+	if interval == 0 {
+		return 0
+	}
 	burst := time.Duration(max(r.Burst, 1))
 	if burst > longest/interval {
 		return longest

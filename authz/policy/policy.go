@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+
+	"github.com/teamlumos/mcp-edge/authz/limit"
 )
 
 // Scope is one OAuth scope of a resource.
@@ -59,6 +61,17 @@ type Domain struct {
 	Everyone bool
 	Groups   []string
 	Roles    []Role
+	// Limits are how much its people may ask of the MCP endpoints.
+	Limits Limits
+}
+
+// Limits are rates of requests. One that limits nothing is off.
+type Limits struct {
+	// Read and Write are those of each person: of requests that change nothing, and
+	// of those that do.
+	Read, Write limit.Rate
+	// Domain is that of all people together.
+	Domain limit.Rate
 }
 
 // Config is the policy part of a configuration.
@@ -142,6 +155,9 @@ func (p *Policy) Domain(name string) (Domain, bool) {
 	d, ok := p.domains[name]
 	return d, ok
 }
+
+// Limits returns the limits of the domain with that name in lower case.
+func (p *Policy) Limits(name string) Limits { return p.domains[name].Limits }
 
 // EnabledDomains lists the names of domains that are on, sorted.
 func (p *Policy) EnabledDomains() []string {

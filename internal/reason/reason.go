@@ -67,6 +67,9 @@ const (
 	LimitBadSecrets       Reason = "limit/bad_secrets"
 	LimitRotations        Reason = "limit/rotations"
 	LimitRegistrations    Reason = "limit/registrations"
+	LimitUserRead         Reason = "limit/user_read"
+	LimitUserWrite        Reason = "limit/user_write"
+	LimitDomain           Reason = "limit/domain"
 	BackendUnavailable    Reason = "backend/unavailable"
 	BackendRefusedGateway Reason = "backend/refused_gateway"
 	BackendRefused        Reason = "backend/refused"
@@ -91,6 +94,7 @@ var all = map[Reason]struct{}{
 	ScopeInvalid: {}, ScopeMissing: {},
 	RoleNoPermission: {},
 	LimitRequests:    {}, LimitSignIns: {}, LimitBadSecrets: {}, LimitRotations: {}, LimitRegistrations: {},
+	LimitUserRead: {}, LimitUserWrite: {}, LimitDomain: {},
 	BackendUnavailable: {}, BackendRefusedGateway: {}, BackendRefused: {}, BackendTimeout: {}, BackendBadAnswer: {}, BackendRateLimited: {},
 	BackendIDPUnavailable: {}, BackendIDPBadAnswer: {},
 	StoreUnavailable: {}, AuditUnavailable: {},

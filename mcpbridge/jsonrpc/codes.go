@@ -37,6 +37,9 @@ const (
 	// the request came from a web page that is not allowed (MCP, security warning
 	// of the Streamable HTTP transport).
 	CodeForbidden = 403
+	// CodeTooManyRequests goes with 429: a limit of the person or of their domain is
+	// reached (RFC 6585 §4).
+	CodeTooManyRequests = 429
 )
 
 // Error is a refused frame: a code and fixed text of ours that never echoes

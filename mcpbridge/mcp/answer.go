@@ -6,6 +6,7 @@ import (
 
 	"github.com/teamlumos/mcp-edge/internal/reason"
 	"github.com/teamlumos/mcp-edge/mcpbridge/jsonrpc"
+	"github.com/teamlumos/mcp-edge/mcpbridge/toolset"
 )
 
 // refusal is why a request is not served: what goes over the wire, and beside
@@ -19,6 +20,8 @@ type refusal struct {
 	challenge  string // WWW-Authenticate
 	allow      string // Allow
 	retryAfter string // Retry-After, seconds
+
+	tool *toolset.Tool // that was asked for, where it matters to the audit trail
 
 	// Not empty: an authorization failure, which is audited.
 	reason    reason.Reason
@@ -53,8 +56,12 @@ func unavailable() *refusal {
 	}
 }
 
-// refuse audits and writes a refusal.
+// refuse audits and writes a refusal. One that comes before a method ran counts
+// like one that ran: messages that are wrong would be free otherwise.
 func (x *exchange) refuse(no *refusal) {
+	if over := x.count(false); over != nil {
+		no = over
+	}
 	if no.reason != reason.None {
 		x.auditRefusal(no)
 	}

@@ -19,6 +19,7 @@ type trail struct {
 	clock     clock.Clock
 	log       *slog.Logger
 	anonymous flood.Gate // by reason
+	limited   flood.Gate // by reason and person
 }
 
 // record stores e and reports whether it is stored. It is finished although the
@@ -61,12 +62,32 @@ func (x *exchange) event(name string) mcpbridge.Event {
 
 // auditRefusal records that a request was refused before any method was run.
 func (x *exchange) auditRefusal(no *refusal) {
+	if no.reason.Layer() == reason.LayerLimit {
+		x.auditLimit(no)
+		return
+	}
 	e := x.event(mcpbridge.EventAuthorizationFailed)
 	e.Reason, e.ErrorCode = no.reason, no.errorCode
 	if x.principal == nil {
 		x.trail.recordAnonymous(x.r.Context(), e)
 		return
 	}
+	x.trail.record(x.r.Context(), e)
+}
+
+// auditLimit records that a person is over a limit: once per interval, and with
+// it how often since the last time.
+func (x *exchange) auditLimit(no *refusal) {
+	p := x.principal
+	pass, held := x.trail.limited.Pass(string(no.reason)+" "+p.DomainID+" "+p.UserID+" "+p.Email, x.trail.clock.Now())
+	if !pass {
+		return
+	}
+	e := x.event(mcpbridge.EventLimitHit)
+	if no.tool != nil {
+		e = x.callEvent(mcpbridge.EventLimitHit, no.tool)
+	}
+	e.Reason, e.ErrorCode, e.Count = no.reason, no.errorCode, held
 	x.trail.record(x.r.Context(), e)
 }
 

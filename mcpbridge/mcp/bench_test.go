@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/teamlumos/mcp-edge/mcpbridge"
 	"github.com/teamlumos/mcp-edge/mcpbridge/mcp"
@@ -57,6 +58,14 @@ func (allowing) Authorize(context.Context, *mcpbridge.Principal, mcpbridge.Need)
 	return mcpbridge.Decision{Outcome: mcpbridge.Allow}
 }
 
+// generous is a limiter without counters, so that a benchmark shows what is
+// written on each answer.
+type generous struct{}
+
+func (generous) Take(context.Context, *mcpbridge.Principal, bool) mcpbridge.Allowance {
+	return mcpbridge.Allowance{Limit: 120, Remaining: 117, Reset: 1500 * time.Millisecond}
+}
+
 type forgetting struct{}
 
 func (forgetting) Record(context.Context, mcpbridge.Event) error { return nil }
@@ -74,7 +83,12 @@ func bench(c *mcp.Config) {
 
 // BenchmarkHandler is the protocol alone, without net/http.
 func BenchmarkHandler(b *testing.B) {
-	_, h := newEndpoint(b, bench)
+	b.Run("unlimited", func(b *testing.B) { benchHandler(b) })
+	b.Run("limited", func(b *testing.B) { benchHandler(b, func(c *mcp.Config) { c.Limiter = generous{} }) })
+}
+
+func benchHandler(b *testing.B, change ...func(*mcp.Config)) {
+	_, h := newEndpoint(b, append([]func(*mcp.Config){bench}, change...)...)
 	for name, c := range benchCalls() {
 		b.Run(name, func(b *testing.B) {
 			template := httptest.NewRequest(http.MethodPost, "/mcp", nil)

@@ -45,6 +45,12 @@ func (x *exchange) callTool() {
 	tool := &e.tool
 
 	decision := x.gate.Authorize(x.r.Context(), x.principal, tool.Need)
+	// What is denied counts as a read, so that nobody can try doors without end.
+	if no := x.count(tool.Need.Write && decision.Outcome == mcpbridge.Allow); no != nil {
+		no.tool = tool
+		x.refuse(no)
+		return
+	}
 	switch decision.Outcome {
 	case mcpbridge.Allow:
 	case mcpbridge.StepUp:

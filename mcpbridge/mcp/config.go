@@ -34,6 +34,8 @@ type Config struct {
 	Gate    mcpbridge.Gate
 	Auditor mcpbridge.Auditor // required
 	Tools   toolset.Set       // required; its list is read once
+	// Limiter counts what people ask. Default: nothing is limited.
+	Limiter mcpbridge.Limiter
 	// ServerInfo is required.
 	ServerInfo ServerInfo
 	// Instructions tell a model how to use the tools; optional.
@@ -89,7 +91,7 @@ func New(c Config) (http.Handler, error) {
 		return nil, err
 	}
 	return &handler{
-		gate: c.Gate, tools: c.Tools, catalog: catalog, challenges: challenges,
+		gate: c.Gate, limiter: c.Limiter, tools: c.Tools, catalog: catalog, challenges: challenges,
 		origins: origins, maxBody: c.MaxBody, clock: c.Clock, log: c.Log,
 		states: c.States, trail: &trail{auditor: c.Auditor, clock: c.Clock, log: c.Log},
 	}, nil

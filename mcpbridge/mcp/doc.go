@@ -4,10 +4,11 @@
 //
 // Owns: the Streamable HTTP transport (POST and JSON answers only), the choice
 // of the era, the agreement of headers and body, bearer challenges, CORS, the
-// methods, the shape of results, and the audit events of what happens here.
+// methods, what counts as a read and what as a write, the shape of results, and
+// the audit events of what happens here.
 // Does not own: JSON-RPC frames (package jsonrpc), what a token is worth and
 // what a person may do (mcpbridge.Gate), the tools and the validation of their
-// arguments (package toolset), rate limits, TLS.
+// arguments (package toolset), how much anyone may ask (mcpbridge.Limiter), TLS.
 //
 // It keeps nothing between requests: no sessions, nothing learnt from an
 // earlier request, connection or address (MCP 2026-07-28, basic, statelessness).

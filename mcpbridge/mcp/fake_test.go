@@ -384,8 +384,8 @@ func checkAnswer(tb testing.TB, a answer) {
 }
 
 // emittable are the error codes that clients may see: those of JSON-RPC 2.0
-// §5.1, those of MCP 2026-07-28, and two of ours outside of the reserved range.
-var emittable = []int{-32700, -32600, -32601, -32602, -32603, -32020, -32022, 401, 403}
+// §5.1, those of MCP 2026-07-28, and three of ours outside of the reserved range.
+var emittable = []int{-32700, -32600, -32601, -32602, -32603, -32020, -32022, 401, 403, 429}
 
 func (a answer) errorCode(tb testing.TB) int {
 	tb.Helper()

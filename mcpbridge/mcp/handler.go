@@ -20,6 +20,7 @@ import (
 // handler serves one endpoint. It holds nothing about earlier requests.
 type handler struct {
 	gate       mcpbridge.Gate
+	limiter    mcpbridge.Limiter // nil: nothing is limited
 	tools      toolset.Set
 	catalog    *catalog
 	challenges *challenger
@@ -40,6 +41,7 @@ type exchange struct {
 	start     time.Time
 
 	principal *mcpbridge.Principal
+	counted   bool // by the limiter, or refused by it
 	bodyRead  bool // to its end
 	msg       jsonrpc.Message
 	params    [len(paramNames)]jsontext.Value
@@ -131,11 +133,20 @@ func (x *exchange) dispatch() {
 		x.notification()
 		return
 	}
-	switch {
-	case x.msg.Method == "tools/call":
+	// These two decide first who may see and do what.
+	switch x.msg.Method {
+	case "tools/call":
 		x.callTool()
-	case x.msg.Method == "tools/list":
+		return
+	case "tools/list":
 		x.listTools()
+		return
+	}
+	if no := x.count(false); no != nil {
+		x.refuse(no)
+		return
+	}
+	switch {
 	case x.era == modern && x.msg.Method == "server/discover":
 		x.result(x.catalog.discover)
 	case x.era == legacy && x.msg.Method == "initialize":

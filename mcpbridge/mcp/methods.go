@@ -17,6 +17,10 @@ func (x *exchange) notification() {
 		x.refuse(invalid(jsonrpc.CodeInvalidRequest, "This method needs an id."))
 		return
 	}
+	if no := x.count(false); no != nil {
+		x.refuse(no)
+		return
+	}
 	x.empty(http.StatusAccepted)
 }
 
@@ -52,6 +56,10 @@ func (x *exchange) listTools() {
 	for i, need := range c.needs {
 		decision := x.gate.Authorize(x.r.Context(), x.principal, need)
 		hidden[i] = decision.Outcome != mcpbridge.Allow && decision.Outcome != mcpbridge.StepUp
+	}
+	if no := x.count(false); no != nil {
+		x.refuse(no)
+		return
 	}
 	if !x.auditList() {
 		x.refuse(unavailable())

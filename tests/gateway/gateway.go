@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -97,6 +98,10 @@ type Gateway struct {
 	log *lockedBuffer
 }
 
+// unlimited turns the limits of people and domains off: a test asks more in a
+// second than a person in an hour. Those that are about the limits set their own.
+var unlimited = []string{"MCP_EDGE_LIMIT_READ=off", "MCP_EDGE_LIMIT_WRITE=off", "MCP_EDGE_LIMIT_DOMAIN=off"}
+
 // Start builds the surrounding and runs the binary with the Caddyfile at path
 // ("" = the root one) until the test ends. It returns when the gateway is ready.
 func Start(t testing.TB, o stack.Options, path string, env ...string) *Gateway {
@@ -124,7 +129,7 @@ func StartBinary(t testing.TB, binary string, o stack.Options, path string, env 
 	if path == "" {
 		path = filepath.Join(Root(), "Caddyfile")
 	}
-	g := &Gateway{Stack: s, Caddyfile: path, t: t, binary: binary, env: append(append(os.Environ(), s.Env...), env...), log: &lockedBuffer{}}
+	g := &Gateway{Stack: s, Caddyfile: path, t: t, binary: binary, env: slices.Concat(os.Environ(), s.Env, unlimited, env), log: &lockedBuffer{}}
 	t.Cleanup(func() {
 		g.Stop()
 		if t.Failed() {
