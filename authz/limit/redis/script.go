@@ -63,8 +63,8 @@ func verdict(interval, window time.Duration, counted bool, spent time.Duration) 
 	// The slack is that of the script.
 	const slack = time.Microsecond
 	if wait := spent + interval - window; !counted && wait > slack {
-		// To the next microsecond, which is what the server's clock counts in.
-		return limit.Verdict{RetryAfter: wait.Truncate(time.Microsecond) + time.Microsecond, Reset: spent}
+		// The server's clock counts in microseconds, and the slack makes up for the rest.
+		return limit.Verdict{RetryAfter: wait.Truncate(time.Microsecond), Reset: spent}
 	}
 	return limit.Verdict{OK: true, Remaining: int((window - spent + slack) / interval), Reset: spent}
 }

@@ -17,7 +17,8 @@ for i = 1, #KEYS do
 	-- lowered, leaves behind: it locks nobody out.
 	clamped[i] = ahead > window
 	spent[i] = math.min(math.max(ahead, 0), window)
-	-- The clock has whole microseconds, hence the one that may be missing.
+	-- The clock has whole microseconds, and a double does not keep each nanosecond:
+	-- whoever waits as told must not be refused for a part of one.
 	if spent[i] + interval > window + 1000 then
 		pass = 0
 	end
