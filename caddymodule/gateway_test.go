@@ -25,6 +25,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/grant"
 	"github.com/teamlumos/mcp-edge/authz/opaque"
 	"github.com/teamlumos/mcp-edge/authz/store"
+	"github.com/teamlumos/mcp-edge/internal/testport"
 )
 
 // gateway is MCP Edge running in this process over plain http on loopback. Caddy
@@ -86,12 +87,11 @@ func (g *gateway) serveApp(w http.ResponseWriter, r *http.Request) {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := testport.Free("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
+	return net.JoinHostPort("127.0.0.1", port)
 }
 
 // caddyfile returns a configuration; p may leave everything out.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/teamlumos/mcp-edge/internal/testport"
 	"github.com/teamlumos/mcp-edge/tests/assistant"
 	"github.com/teamlumos/mcp-edge/tests/gateway"
 	"github.com/teamlumos/mcp-edge/tests/robot"
@@ -213,10 +213,9 @@ func tool(ctx context.Context, t *testing.T, args ...string) *exec.Cmd {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := testport.Free("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return fmt.Sprint(listener.Addr().(*net.TCPAddr).Port)
+	return port
 }

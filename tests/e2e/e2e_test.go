@@ -6,8 +6,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/teamlumos/mcp-edge/internal/testport"
 	"github.com/teamlumos/mcp-edge/tests/gateway"
 	"github.com/teamlumos/mcp-edge/tests/robot"
 	"github.com/teamlumos/mcp-edge/tests/stack"
@@ -159,10 +158,9 @@ func TestMCPRemoteWalksTheWholeWay(t *testing.T) {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "localhost:0")
+	port, err := testport.Free("localhost")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return fmt.Sprint(listener.Addr().(*net.TCPAddr).Port)
+	return port
 }

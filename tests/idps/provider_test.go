@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/teamlumos/mcp-edge/internal/testport"
 	"github.com/teamlumos/mcp-edge/tests/assistant"
 	"github.com/teamlumos/mcp-edge/tests/gateway"
 	"github.com/teamlumos/mcp-edge/tests/robot"
@@ -130,13 +131,11 @@ func startProvider(t *testing.T, redirect string, people ...person) *provider {
 // start runs a gateway whose people sign in there.
 func start(t *testing.T, people ...person) (*gateway.Gateway, *provider) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "localhost:0")
+	port, err := testport.Free("localhost")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := listener.Addr().(*net.TCPAddr)
-	_ = listener.Close()
-	auth := net.JoinHostPort("localhost", strings.TrimPrefix(address.String(), address.IP.String()+":"))
+	auth := net.JoinHostPort("localhost", port)
 	p := startProvider(t, "https://"+auth+"/callback/"+stack.Domain, people...)
 	path := gateway.Variant(t, filepath.Join(gateway.Root(), "Caddyfile"),
 		"idp oidc {$MCP_EDGE_IDP:http://localhost:8445} {", "idp oidc "+p.issuer+" {",

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/teamlumos/mcp-edge/internal/testport"
 	"github.com/teamlumos/mcp-edge/tests/gateway"
 )
 
@@ -70,12 +71,11 @@ func startPrism(t *testing.T, backend string) *url.URL {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := testport.Free("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return net.JoinHostPort("127.0.0.1", port)
 }
 
 // mock stands between the gateway and Prism: it asks for the status that the

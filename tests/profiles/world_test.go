@@ -13,6 +13,7 @@ import (
 	"github.com/teamlumos/mcp-edge/authz/client"
 	"github.com/teamlumos/mcp-edge/authz/store"
 	"github.com/teamlumos/mcp-edge/authz/store/sqlite"
+	"github.com/teamlumos/mcp-edge/internal/testport"
 	"github.com/teamlumos/mcp-edge/tests/assistant"
 	"github.com/teamlumos/mcp-edge/tests/gateway"
 	"github.com/teamlumos/mcp-edge/tests/robot"
@@ -95,16 +96,11 @@ func keepDocuments(t *testing.T, path string, texts map[string]string) {
 
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "localhost:0")
+	port, err := testport.Free("localhost")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return "localhost:" + port
+	return net.JoinHostPort("localhost", port)
 }
 
 // client follows no redirect and keeps no cookie.

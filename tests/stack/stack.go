@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/teamlumos/mcp-edge/internal/clock"
+	"github.com/teamlumos/mcp-edge/internal/testport"
 	"github.com/teamlumos/mcp-edge/tests/appstore"
 	"github.com/teamlumos/mcp-edge/tests/idp"
 )
@@ -240,12 +241,7 @@ func freeAddr(addr string) (string, error) {
 	if port != "0" {
 		return net.JoinHostPort(host, port), nil
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		return "", err
-	}
-	defer listener.Close()
-	_, port, err = net.SplitHostPort(listener.Addr().String())
+	port, err = testport.Free(host)
 	return net.JoinHostPort(host, port), err
 }
 
