@@ -131,6 +131,14 @@ func (s *Server) Faults() *Faults { return s.faults }
 // Requests returns the last 10,000 calls, oldest first.
 func (s *Server) Requests() []Request { return s.calls.list() }
 
+// Calls returns Requests without the questions who a person is, which a gateway
+// asks by itself now and then while they work.
+func (s *Server) Calls() []Request {
+	return slices.DeleteFunc(s.Requests(), func(r Request) bool {
+		return Route(r.Method+" "+r.Path) == RouteCurrentUser
+	})
+}
+
 // CountPOST returns how many POST requests arrived, whatever became of them.
 func (s *Server) CountPOST() int { return s.calls.postCount() }
 

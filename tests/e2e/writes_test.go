@@ -227,10 +227,10 @@ func TestAKillBetweenRequestAndAnswerSendsNothingTwice(t *testing.T) {
 	before, _ := w.call(t, submitTool, submission(appstore.AppDirect, "key-1"))
 	g.Kill()
 	g.Run()
-	sent := len(g.Stack.Backend.Requests())
+	sent := len(g.Stack.Backend.Calls())
 	after, _ := w.call(t, submitTool, submission(appstore.AppDirect, "key-1"))
-	if before.Result.IsError || !bytes.Equal(before.Result.StructuredContent, after.Result.StructuredContent) || len(g.Stack.Backend.Requests()) != sent {
-		t.Errorf("%s\n%s, %d requests", before.Body, after.Body, len(g.Stack.Backend.Requests())-sent)
+	if before.Result.IsError || !bytes.Equal(before.Result.StructuredContent, after.Result.StructuredContent) || len(g.Stack.Backend.Calls()) != sent {
+		t.Errorf("%s\n%s, %d requests", before.Body, after.Body, len(g.Stack.Backend.Calls())-sent)
 	}
 }
 

@@ -42,7 +42,7 @@ func TestAClientIDIsNoAddressToFetch(t *testing.T) {
 	w := start(t)
 	a := w.register(t)
 	port, connections := listener(t)
-	before := len(w.Stack.Backend.Requests())
+	before := len(w.Stack.Backend.Calls())
 	pages := map[string]string{}
 	for name, id := range map[string]string{
 		"a port of this computer":                  "https://127.0.0.1:" + port + "/client.json",
@@ -100,7 +100,7 @@ func TestAClientIDIsNoAddressToFetch(t *testing.T) {
 	if len(distinct) > 2 { // with a well-formed id shown, or without
 		t.Errorf("the pages tell %d kinds of ids apart: %v", len(distinct), distinct)
 	}
-	if n := connections.Load(); n != 0 || len(w.Stack.Backend.Requests()) != before {
+	if n := connections.Load(); n != 0 || len(w.Stack.Backend.Calls()) != before {
 		t.Errorf("the gateway connected %d times to this computer", n)
 	}
 }

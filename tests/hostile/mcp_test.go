@@ -57,9 +57,9 @@ func rpcCode(a assistant.Answer) int {
 // untouched fails if f makes a call reach the backend.
 func (w *world) untouched(t testing.TB, f func()) {
 	t.Helper()
-	before := len(w.Stack.Backend.Requests())
+	before := len(w.Stack.Backend.Calls())
 	f()
-	if now := len(w.Stack.Backend.Requests()); now != before {
+	if now := len(w.Stack.Backend.Calls()); now != before {
 		t.Errorf("%d requests reached the backend", now-before)
 	}
 }
@@ -320,12 +320,12 @@ func arguments(t *testing.T, w *world) {
 		"a number": `1e309`, "nothing": `""`, "dots": `".."`, "a host": `"//` + evil + `"`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			before := len(w.Stack.Backend.Requests())
+			before := len(w.Stack.Backend.Calls())
 			answer := w.mcp(t, token, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_app","arguments":{"app_id":`+id+`}}}`)
 			if answer.Status != http.StatusOK && answer.Status != http.StatusBadRequest || strings.Contains(string(answer.Body), `"structuredContent":{"app`) {
 				t.Errorf("got %d %s", answer.Status, answer.Body)
 			}
-			for _, r := range w.Stack.Backend.Requests()[before:] {
+			for _, r := range w.Stack.Backend.Calls()[before:] {
 				if segments := strings.Split(r.Path, "/"); len(segments) > 5 || strings.Contains(r.Path, "..") || segments[1] != "appstore" || r.Header.Get("X-Lumos-User") != "" {
 					t.Errorf("the backend got %s %s?%s", r.Method, r.Path, r.Query)
 				}
