@@ -148,6 +148,14 @@ func TestRecord(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	t.Run("tells calls from questions who a person is", func(t *testing.T) {
+		s := b.prepare(http.MethodGet, "/users/current", "")
+		b.sign(s)
+		b.send(s.request)
+		if all, calls := b.server.Requests(), b.server.Calls(); len(all) != 2 || len(calls) != 1 || calls[0].Method != http.MethodPost {
+			t.Errorf("requests %+v, calls %+v", all, calls)
+		}
+	})
 	t.Run("names nobody for a token that does not verify", func(t *testing.T) {
 		b := start(t)
 		s := b.prepare(http.MethodGet, "/users/current", "")
