@@ -61,6 +61,11 @@ func start(t *testing.T) *world {
 				group staff
 				allow *
 			}
+			limits {
+				read off
+				write off
+				domain off
+			}
 		}
 
 		# A service of yours that is given tokens`, elsewhere, other.Issuer()))
