@@ -281,7 +281,7 @@ func revokedByOthers(t *testing.T, w *world, victim, other *customer) {
 // stillHasEverything uses each object as its owner.
 func (c *customer) stillHasEverything(t *testing.T, w *world) {
 	t.Helper()
-	if r := mustCall(t)(c.Call(t.Context(), c.tokens.AccessToken, "get_access_request", `{"request_id":"`+c.request+`"}`)); r.Status != http.StatusOK || r.Result.IsError {
+	if r := must[assistant.CallResult](t)(c.Call(t.Context(), c.tokens.AccessToken, "get_access_request", `{"request_id":"`+c.request+`"}`)); r.Status != http.StatusOK || r.Result.IsError {
 		t.Errorf("%s: its access request: %d %s", c.domain, r.Status, r.Body)
 	}
 	for what, get := range map[string]func() (assistant.Answer, error){

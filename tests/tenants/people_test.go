@@ -15,7 +15,7 @@ import (
 // search calls a tool and returns the status.
 func (c *customer) search(t *testing.T) int {
 	t.Helper()
-	return mustCall(t)(c.Call(t.Context(), c.tokens.AccessToken, "search_apps", `{"page_size":1}`)).Status
+	return must[assistant.CallResult](t)(c.Call(t.Context(), c.tokens.AccessToken, "search_apps", `{"page_size":1}`)).Status
 }
 
 // TestNamesakesOfTwoCustomersAreTwoPeople has two Mias: the same name before the
@@ -51,7 +51,7 @@ func TestNamesakesOfTwoCustomersAreTwoPeople(t *testing.T) {
 		}
 	})
 	t.Run("turning one customer off leaves the other on", func(t *testing.T) {
-		here.tokens = must(t)(here.Connect(t.Context(), robot.New(w.Stack.Transport(), miaOf(home)), both))
+		here.tokens = must[assistant.Tokens](t)(here.Connect(t.Context(), robot.New(w.Stack.Transport(), miaOf(home)), both))
 		if err := w.Reload(w.Variant("\t\t\tenabled\n", "\n")); err != nil {
 			t.Fatal(err)
 		}

@@ -162,7 +162,7 @@ func (w *world) customer(t *testing.T, domain string) *customer {
 		Issuer: w.issuer, Resource: w.Stack.Resource, HTTP: w.Stranger(t), ClientID: c.registration.ID,
 		Redirect: "http://localhost:6274/oauth/callback", Secret: c.registration.Secret, AuthMethod: assistant.SecretInForm,
 	}
-	c.tokens = must(t)(c.Connect(t.Context(), robot.New(w.Stack.Transport(), miaOf(domain)), both))
+	c.tokens = must[assistant.Tokens](t)(c.Connect(t.Context(), robot.New(w.Stack.Transport(), miaOf(domain)), both))
 	approval, err := c.Approve(t.Context(), robot.New(w.Stack.Transport(), miaOf(domain)), both)
 	if err != nil {
 		t.Fatal(err)
@@ -201,7 +201,7 @@ func (w *world) anyRequest(t *testing.T, c *customer) string {
 // requestsOf are the ids of the access requests that the person sees.
 func requestsOf(t *testing.T, c *customer) []string {
 	t.Helper()
-	r := mustCall(t)(c.Call(t.Context(), c.tokens.AccessToken, "list_access_requests", `{"state":"all"}`))
+	r := must[assistant.CallResult](t)(c.Call(t.Context(), c.tokens.AccessToken, "list_access_requests", `{"state":"all"}`))
 	var list struct {
 		Requests []struct {
 			ID string `json:"id"`
@@ -217,18 +217,9 @@ func requestsOf(t *testing.T, c *customer) []string {
 	return ids
 }
 
-func must(t *testing.T) func(assistant.Tokens, error) assistant.Tokens {
-	return func(v assistant.Tokens, err error) assistant.Tokens {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-}
-
-func mustCall(t *testing.T) func(assistant.CallResult, error) assistant.CallResult {
-	return func(v assistant.CallResult, err error) assistant.CallResult {
+// must fails the test on a transport error.
+func must[T any](t *testing.T) func(T, error) T {
+	return func(v T, err error) T {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
